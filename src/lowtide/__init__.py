@@ -1,0 +1,85 @@
+"""lowtide: train when the carbon is low.
+
+The verbs are functions here, the nouns are types; both are loaded when first used, so that importing
+lowtide costs next to nothing.
+
+>>> import lowtide as lt
+>>> lt.units.kwh_from_j(3.6e6)
+1.0
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "Channel": "lowtide.model.hardware",
+    "Entry": "lowtide.model.ledger",
+    "IntensitySeries": "lowtide.series.types",
+    "LowtideError": "lowtide.errors",
+    "Measurement": "lowtide.runtime.measure",
+    "PowerSeries": "lowtide.series.types",
+    "PriceSeries": "lowtide.series.types",
+    "Record": "lowtide.model.record",
+    "Signal": "lowtide.model.signal",
+    "Site": "lowtide.model.hardware",
+    "account": "lowtide.runtime.account",
+    "count": "lowtide.runtime.measure",
+    "measure": "lowtide.runtime.measure",
+    "measured": "lowtide.runtime.measure",
+    "read_intensity": "lowtide.grid.files",
+}
+_MODULES = ("errors", "quantities", "units")
+
+__all__ = [
+    "__version__",
+    "Channel",
+    "Entry",
+    "IntensitySeries",
+    "LowtideError",
+    "Measurement",
+    "PowerSeries",
+    "PriceSeries",
+    "Record",
+    "Signal",
+    "Site",
+    "account",
+    "count",
+    "errors",
+    "measure",
+    "measured",
+    "quantities",
+    "read_intensity",
+    "units",
+]
+
+if TYPE_CHECKING:
+    from lowtide import errors, quantities, units
+    from lowtide.errors import LowtideError
+    from lowtide.grid.files import read_intensity
+    from lowtide.model.hardware import Channel, Site
+    from lowtide.model.ledger import Entry
+    from lowtide.model.record import Record
+    from lowtide.model.signal import Signal
+    from lowtide.runtime.account import account
+    from lowtide.runtime.measure import Measurement, count, measure, measured
+    from lowtide.series.types import IntensitySeries, PowerSeries, PriceSeries
+
+
+def __getattr__(name: str) -> Any:
+    """Load a verb, a noun or a module the first time it is asked for."""
+    from importlib import import_module
+
+    if name in _MODULES:
+        return import_module(f"lowtide.{name}")
+    if name in _WHERE:
+        value = getattr(import_module(_WHERE[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'lowtide' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,5 @@
+"""``python -m lowtide`` is the command line."""
+
+from lowtide.cli.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""Accounting: one function for past, simulated and planned energy. No I/O, no clock."""

@@ -1,0 +1,241 @@
+"""Bills: the energy of a record or of somebody else's power log, and its emissions, each with a range."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lowtide.accounting.attribution import ComponentPower, attribute, total_of
+from lowtide.accounting.operational import Operational, operational
+from lowtide.accounting.uncertainty import Deviation, combine, scale_to
+from lowtide.errors import CoverageError
+from lowtide.model.ledger import EmissionsBill, EnergyBill, IntensityUsed, MethodKind, RangePart
+from lowtide.model.machine import RestModel
+from lowtide.model.record import Gap, Record, RunEnd
+from lowtide.model.signal import Signal
+from lowtide.series import steps
+from lowtide.series.types import IntensitySeries, PowerSeries
+from lowtide.units import NS_PER_S
+
+__all__ = ["NodeEnergy", "emissions_bill", "energy_of", "node_energy"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NodeEnergy:
+    """A run's power at the node with the deviations of its energy [kWh] and what of it is unknown."""
+
+    power: PowerSeries
+    bill: EnergyBill
+    deviations: tuple[Deviation, ...]
+    gaps: tuple[Gap, ...] = ()
+
+
+def _merge(parts: Sequence[ComponentPower]) -> dict[str, list[ComponentPower]]:
+    merged: dict[str, list[ComponentPower]] = {}
+    for part in parts:
+        merged.setdefault(part.component, []).append(part)
+    return merged
+
+
+def _component_deviations(
+    kwh: Mapping[str, float], merged: Mapping[str, list[ComponentPower]], rest: RestModel
+) -> tuple[Deviation, ...]:
+    """Return how far each component, with the rest modelled on it, and the rest itself move the energy [kWh]."""
+    on_top = 1.0 + rest.fraction
+    deviations = []
+    for component, parts in merged.items():
+        below = sum(p.power.energy_kwh() * (1.0 - p.low_fraction) for p in parts) * on_top
+        above = sum(p.power.energy_kwh() * (p.high_fraction - 1.0) for p in parts) * on_top
+        deviations.append(Deviation(f"{component}: {parts[0].kind}", below, above))
+    rest_kwh = sum(kwh.values()) * rest.fraction
+    deviations.append(
+        Deviation(
+            "rest of the node: modelled",
+            rest_kwh * (1.0 - rest.low_fraction),
+            rest_kwh * (rest.high_fraction - 1.0),
+        )
+    )
+    return tuple(deviations)
+
+
+def node_energy(record: Record) -> NodeEnergy:
+    """Return the run's power at the node, and its energy with range and methods.
+
+    Components without a node meter are summed and the rest of the node is modelled on them. A power log that
+    was accounted stays at its own boundary.
+
+    Raises
+    ------
+    CoverageError
+        If nothing at all was recorded.
+    """
+    log = _logged(record)
+    if log is not None:
+        return log
+    parts = attribute(record)
+    if not parts:
+        raise CoverageError(
+            f"run {record.header.run_id} holds fewer than two readings; there is nothing to bill"
+        )
+    merged, rest = _merge(parts), record.header.rest_model
+    components = total_of([part.power for part in parts])
+    power = components.scaled(1.0 + rest.fraction, boundary="node")
+    kwh = {name: sum(p.power.energy_kwh() for p in group) for name, group in merged.items()}
+    idle_kwh = sum(part.idle.energy_kwh() for part in parts)
+    deviations = _component_deviations(kwh, merged, rest)
+    components_kwh = sum(kwh.values())
+    total_kwh = components_kwh * (1.0 + rest.fraction)
+    low, high = combine(total_kwh, deviations)
+    measured_kwh = sum(p.power.energy_kwh() for p in parts if p.kind != "modelled")
+    kinds: dict[str, MethodKind] = {name: group[0].kind for name, group in merged.items()}
+    notes = {name: "; ".join(dict.fromkeys(p.note for p in group)) for name, group in merged.items()}
+    bill = EnergyBill(
+        boundary="node",
+        total_kwh=total_kwh,
+        low_kwh=low,
+        high_kwh=high,
+        idle_kwh=idle_kwh,
+        dynamic_kwh=components_kwh - idle_kwh,
+        rest_kwh=components_kwh * rest.fraction,
+        by_component={f"{name}_kwh": value for name, value in kwh.items()},
+        method={**kinds, "rest": "modelled"},
+        method_notes={**notes, "rest": rest.source},
+        measured_fraction=measured_kwh / total_kwh if total_kwh else 0.0,
+        known_time_fraction=_known_time_fraction(power, record.end),
+        attribution=record.header.attribution,
+    )
+    gaps = tuple(gap for part in parts for gap in part.gaps)
+    return NodeEnergy(power=power, bill=bill, deviations=deviations, gaps=gaps)
+
+
+def _logged(record: Record) -> NodeEnergy | None:
+    """Return the energy of a record that holds a power log of the run, None for one that does not."""
+    for readings in record.readings.values():
+        channel = readings.channel
+        if channel.kind == "step" and channel.quantity == "power" and channel.consumer == "run":
+            power_w = np.asarray(readings.raw, dtype=np.float64)[:-1] * channel.scale
+            power = PowerSeries(edges_ns=readings.t_ns, power_w=power_w, boundary=channel.boundary)
+            energy = energy_of(
+                power,
+                low_fraction=channel.low_fraction,
+                high_fraction=channel.high_fraction,
+                note=channel.method,
+            )
+            return replace(energy, gaps=_unknown(power, channel.name))
+    return None
+
+
+def _unknown(power: PowerSeries, channel: str) -> tuple[Gap, ...]:
+    steps_ns = zip(power.edges_ns[:-1].tolist(), power.edges_ns[1:].tolist(), strict=True)
+    return tuple(
+        Gap(start_ns=start_ns, end_ns=end_ns, channel=channel, reason="no reading")
+        for (start_ns, end_ns), unknown in zip(steps_ns, np.isnan(power.power_w).tolist(), strict=True)
+        if unknown
+    )
+
+
+def _known_time_fraction(power: PowerSeries, end: RunEnd | None) -> float:
+    """Return the share of the command's life, or of the readings' span, for which power is known."""
+    if end is None or not end.observed:
+        return power.covered_fraction()
+    life = np.array([end.started_ns, end.ended_ns], dtype=np.int64)
+    known_s = float(steps.covered_s(power.edges_ns, power.power_w, life)[0])
+    return known_s / ((end.ended_ns - end.started_ns) / NS_PER_S)
+
+
+def energy_of(
+    power: PowerSeries, *, low_fraction: float = 1.0, high_fraction: float = 1.0, note: str
+) -> NodeEnergy:
+    """Return the energy of a power log that somebody else measured, at the log's own boundary."""
+    kwh = power.energy_kwh()
+    deviation = Deviation("power log", kwh * (1.0 - low_fraction), kwh * (high_fraction - 1.0))
+    low, high = combine(kwh, [deviation])
+    component = "gpu" if power.boundary in ("gpu", "chip") else power.boundary
+    bill = EnergyBill(
+        boundary=power.boundary,
+        total_kwh=kwh,
+        low_kwh=low,
+        high_kwh=high,
+        idle_kwh=0.0,
+        dynamic_kwh=kwh,
+        rest_kwh=0.0,
+        by_component={f"{component}_kwh": kwh},
+        method={component: "gauge"},
+        method_notes={component: note},
+        measured_fraction=1.0,
+        known_time_fraction=power.covered_fraction(),
+        attribution=None,
+    )
+    return NodeEnergy(power=power, bill=bill, deviations=(deviation,))
+
+
+def emissions_bill(
+    power: PowerSeries,
+    intensity: IntensitySeries,
+    *,
+    energy_deviations: Sequence[Deviation],
+    direct: IntensitySeries | None = None,
+) -> EmissionsBill:
+    """Return the emissions of `power` (at its own boundary) with the range and where it comes from.
+
+    Parameters
+    ----------
+    power : PowerSeries
+    intensity : IntensitySeries
+    energy_deviations : sequence of Deviation
+        Of the energy [kWh], at the same boundary.
+    direct : IntensitySeries, optional
+        The same signal with direct factors, for the figure beside.
+    """
+    account = operational(power, intensity)
+    deviations = _deviations_g(account, energy_deviations, intensity.signal, power.duration_s / 3600.0)
+    unknown = np.isnan(account.g)
+    low, high = (None, None) if unknown else combine(account.g, deviations)
+    covered = account.covered_kwh
+    direct_g = operational(power, direct).g if direct is not None else float("nan")
+    return EmissionsBill(
+        g=None if unknown else account.g,
+        low_g=low,
+        high_g=high,
+        of=power.boundary,
+        covered_fraction=account.covered_fraction,
+        status_fractions={s: (kwh / covered if covered else 0.0) for s, kwh in account.kwh_by_status},
+        intensity=_used(intensity.signal, account.mean_g_per_kwh),
+        range_parts=() if unknown else tuple(RangePart(source=s, low_g=account.g - b, high_g=account.g + a)
+                                             for s, b, a in deviations),
+        range_note=_range_note(intensity.signal),
+        direct_g=None if np.isnan(direct_g) else direct_g,
+    )  # fmt: skip
+
+
+def _range_note(signal: Signal) -> str:
+    if signal.spread is not None:
+        return f"energy and intensity ({signal.spread.note})"
+    return "energy only; the source of the intensity states no error"
+
+
+def _used(signal: Signal, mean_g_per_kwh: float) -> IntensityUsed:
+    return IntensityUsed(
+        zone=signal.zone,
+        basis=signal.basis,
+        factors=signal.factors,
+        flow=signal.flow,
+        vintage=signal.vintage,
+        source=signal.source,
+        time_resolved=signal.time_resolved,
+        mean_g_per_kwh=None if np.isnan(mean_g_per_kwh) else mean_g_per_kwh,
+    )
+
+
+def _deviations_g(
+    account: Operational, energy_deviations: Sequence[Deviation], signal: Signal, hours: float
+) -> list[Deviation]:
+    if np.isnan(account.g) or not account.energy_kwh:
+        return []
+    deviations = scale_to(energy_deviations, account.g / account.energy_kwh)
+    if signal.spread is not None:
+        low, high = signal.spread.at_hours(hours)
+        deviations.append(Deviation("intensity", abs(account.g) * (1.0 - low), abs(account.g) * (high - 1.0)))
+    return deviations

@@ -1,0 +1,141 @@
+"""Every error lowtide raises, one class per mistake a caller would treat differently.
+
+::
+
+    LowtideError
+    |-- InputError (ValueError)         a value somebody gave is wrong; nothing has been started
+    |   |-- QuantityError               a number with a unit, a duration or an instant cannot be read
+    |   |-- ZoneError                   no such zone, or no zone where one is needed
+    |   |-- SeriesError                 edges and values do not make a step function
+    |   |-- CoverageError               a series ends before the one it is joined with
+    |   |-- BoundaryError               an energy at one boundary was used as if at another
+    |   |-- DataFileError               a file does not hold what it should; carries path, line, column
+    |   |-- ConfigError                 a configuration file or variable is wrong
+    |   `-- HardwareError               a device or model name is unknown
+    |-- RunNotFoundError (LookupError)  no run of that id, prefix or name in this ledger
+    |-- SensorError (RuntimeError)      a sensor cannot be opened
+    |-- StoreError (OSError)            a journal or ledger cannot be read or written
+    `-- MissingExtraError (ImportError) a part needs a library that is not installed
+
+A message says what failed, the value, and what would work. Foreign errors are translated where they
+enter, with ``from``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+__all__ = [
+    "BoundaryError",
+    "ConfigError",
+    "CoverageError",
+    "DataFileError",
+    "HardwareError",
+    "InputError",
+    "LowtideError",
+    "MissingExtraError",
+    "QuantityError",
+    "RunNotFoundError",
+    "SensorError",
+    "SeriesError",
+    "StoreError",
+    "ZoneError",
+    "near_matches",
+]
+
+
+class LowtideError(Exception):
+    """Root of all errors raised on purpose by lowtide."""
+
+
+class InputError(LowtideError, ValueError):
+    """A value somebody gave is wrong; nothing has been started."""
+
+
+class QuantityError(InputError):
+    """A number with a unit, a duration or an instant cannot be read."""
+
+
+class ZoneError(InputError):
+    """No such zone, or no zone where one is needed."""
+
+
+class SeriesError(InputError):
+    """Edges and values do not make a step function."""
+
+
+class CoverageError(InputError):
+    """A series ends before the one it is joined with."""
+
+
+class BoundaryError(InputError):
+    """An energy at one boundary was used as if it were at another."""
+
+
+class DataFileError(InputError):
+    """A file does not hold what it should.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong, the value, what would work.
+    path : str
+        The file.
+    line, column : int, optional
+        Where in it, counted from 1.
+    """
+
+    def __init__(
+        self, message: str, *, path: str, line: int | None = None, column: int | None = None
+    ) -> None:
+        self.path, self.line, self.column = path, line, column
+        where = path
+        if line is not None:
+            where += f", line {line}"
+        if column is not None:
+            where += f", column {column}"
+        super().__init__(f"{where}: {message}")
+
+
+class ConfigError(InputError):
+    """A configuration file or environment variable is wrong."""
+
+
+class HardwareError(InputError):
+    """A device or model name is unknown."""
+
+
+class RunNotFoundError(LowtideError, LookupError):
+    """No run of that id, prefix or name in this ledger."""
+
+
+class SensorError(LowtideError, RuntimeError):
+    """A sensor cannot be opened; the message says how to make it work."""
+
+
+class StoreError(LowtideError, OSError):
+    """A journal or ledger cannot be read or written."""
+
+
+class MissingExtraError(LowtideError, ImportError):
+    """A part needs a library that is not installed.
+
+    Parameters
+    ----------
+    what : str
+        The part that needs it, as a user would call it.
+    extra : str
+        The extra of lowtide that brings the library.
+    """
+
+    def __init__(self, what: str, *, extra: str) -> None:
+        super().__init__(f"{what} needs an optional library: pip install 'lowtide[{extra}]'")
+
+
+def near_matches(word: str, known: Iterable[str], *, n: int = 3) -> str:
+    """Return ``"; did you mean A, B?"`` for the closest of `known`, or an empty string."""
+    import difflib
+
+    folded = {name.casefold(): name for name in known}
+    close = difflib.get_close_matches(word.casefold(), folded, n=n, cutoff=0.6)
+    return f"; did you mean {', '.join(folded[c] for c in close)}?" if close else ""

@@ -1,0 +1,1 @@
+"""Estimates: power of what is not measured, and energy of jobs before they run."""

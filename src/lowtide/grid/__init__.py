@@ -1,0 +1,1 @@
+"""The grid: carbon intensity from files and from providers."""

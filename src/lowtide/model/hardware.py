@@ -1,0 +1,102 @@
+"""Where readings come from: devices, channels, sites."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lowtide.model.energy import Boundary
+
+__all__ = ["Channel", "Component", "Consumer", "Kind", "Quantity", "Site"]
+
+Component = Literal["cpu", "memory", "gpu", "node", "other"]
+Quantity = Literal["energy", "power", "cpu_time", "memory_bytes", "shares", "claims"]
+Kind = Literal["counter", "gauge", "step"]
+Consumer = Literal["machine", "run"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """One column of a journal: what a sensor reads, raw, and how to understand it later.
+
+    Attributes
+    ----------
+    name : str
+        Unique in a run, e.g. ``rapl.package-0`` or ``nvml.GPU-5f..energy``.
+    sensor : str
+        Name of the sensor that reads it.
+    component : {"cpu", "memory", "gpu", "node", "other"}
+    quantity : {"energy", "power", "cpu_time", "memory_bytes", "shares", "claims"}
+    kind : {"counter", "gauge", "step"}
+        A counter only grows (integers in the journal), a gauge is the value now (floats), a step is the mean
+        until the next reading (floats; what a power log that was accounted is kept as).
+    scale : float
+        SI units (J, W, s, bytes, 1) in one raw unit.
+    boundary : Boundary
+        What an energy or power contains.
+    consumer : {"machine", "run"}
+        Whether the figure is of the whole machine or of the run alone.
+    device : str
+        The device, as its owner names it.
+    modulus : int or None
+        Raw value at which a counter starts again from 0; None when it never should.
+    max_power_w : float or None
+        Power the device cannot exceed [W]; tells a wrap from a reset, and says when a counter may
+        have wrapped more than once.
+    low_fraction, high_fraction : float
+        90 % interval of the true value as a fraction of the reading.
+    method : str
+        How the figure comes about, in words fit for a bill.
+    """
+
+    name: str
+    sensor: str
+    component: Component
+    quantity: Quantity
+    kind: Kind
+    scale: float = 1.0
+    boundary: Boundary = "components"
+    consumer: Consumer = "machine"
+    device: str = ""
+    modulus: int | None = None
+    max_power_w: float | None = None
+    low_fraction: float = 1.0
+    high_fraction: float = 1.0
+    method: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A place where jobs run, as configured in ``[site.NAME]``.
+
+    Attributes
+    ----------
+    name : str
+    zone : str or None
+        Zone key as Electricity Maps writes it.
+    marginal_region : str or None
+        Region key of a marginal signal.
+    pue : float or None
+        Power usage effectiveness, >= 1; None is unknown.
+    hardware : str or None
+        What the site offers, in words.
+    price_usd_per_kwh : float or None
+    residency : str or None
+        Legal region of the data kept there, e.g. ``EU``.
+    submit : str or None
+        Command template that submits a job there.
+    embodied_kg, lifetime_years, utilization : float or None
+        Embodied emissions of the machine [kg CO2e], its service life [years] and the share of it in use.
+    """
+
+    name: str
+    zone: str | None = None
+    marginal_region: str | None = None
+    pue: float | None = None
+    hardware: str | None = None
+    price_usd_per_kwh: float | None = None
+    residency: str | None = None
+    submit: str | None = None
+    embodied_kg: float | None = None
+    lifetime_years: float | None = None
+    utilization: float | None = None

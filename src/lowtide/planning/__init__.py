@@ -1,0 +1,1 @@
+"""Planning: where, when and how hard to run. Pure functions of series."""

@@ -1,0 +1,1 @@
+"""One file a sensor; see :class:`lowtide.doors.Sensor`."""

@@ -1,0 +1,147 @@
+"""What a report is made from: a run with its end and its bills, and the JSON of ``lowtide show``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lowtide.model.ledger import EmissionsBill, Entry
+from lowtide.model.record import RunEnd, RunHeader, RunStatus
+from lowtide.quantities import format_instant
+
+__all__ = ["RunView", "emissions_plain", "status_of", "view_plain"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunView:
+    """A run as it is shown.
+
+    Attributes
+    ----------
+    header : RunHeader
+    end : RunEnd or None
+        None while it is running.
+    entry : Entry or None
+        The bill in force; for a running run what there is so far; None when nothing could be billed.
+    entries : tuple of Entry
+        All bills that were kept, oldest first.
+    """
+
+    header: RunHeader
+    end: RunEnd | None
+    entry: Entry | None
+    entries: tuple[Entry, ...] = ()
+
+    @property
+    def status(self) -> RunStatus:
+        """How the run stands."""
+        return status_of(self.end)
+
+    @property
+    def duration_s(self) -> float | None:
+        """From COMMAND spawned to COMMAND reaped [s]."""
+        return None if self.end is None else (self.end.ended_ns - self.end.started_ns) / 1e9
+
+
+def status_of(end: RunEnd | None) -> RunStatus:
+    """Return running, finished (exit 0), failed, killed (by a signal) or incomplete (end not observed)."""
+    if end is None:
+        return "running"
+    if not end.observed:
+        return "incomplete"
+    if end.signal is not None:
+        return "killed"
+    return "finished" if end.exit_code == 0 else "failed"
+
+
+def _plain(value: Any) -> Any:
+    from dataclasses import fields, is_dataclass
+
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and value != value else value
+
+
+def emissions_plain(entry: Entry) -> dict[str, Any]:
+    """Return all accounts of a bill, side by side."""
+    plain: dict[str, Any] = _plain(entry.emissions)
+    return plain
+
+
+def _entry_plain(entry: Entry, newer: Sequence[Entry]) -> dict[str, Any]:
+    location: EmissionsBill | None = entry.emissions.location or entry.emissions.marginal
+    return {
+        "id": entry.id,
+        "made": entry.made,
+        "intensity": None if location is None else _plain(location.intensity),
+        "emissions": emissions_plain(entry),
+        "pue": entry.pue,
+        "superseded_by": newer[0].id if newer else None,
+    }
+
+
+def view_plain(view: RunView) -> dict[str, Any]:
+    """Return the JSON of ``lowtide show``: unknown is null, instants are UTC, units are in the keys."""
+    header, end, entry = view.header, view.end, view.entry
+    return {
+        "run_id": header.run_id,
+        "name": header.name,
+        "command": list(header.command),
+        "tags": dict(header.tags),
+        "host": header.host,
+        "parent_run_id": header.parent_run_id,
+        "created": format_instant(header.created_ns),
+        "started": None if end is None else format_instant(end.started_ns),
+        "ended": None if end is None else format_instant(end.ended_ns),
+        "duration_s": view.duration_s,
+        "running_s": view.duration_s,
+        "paused_s": 0.0,
+        "waited_s": 0.0,
+        "exit_code": None if end is None else end.exit_code,
+        "signal": None if end is None else end.signal,
+        "status": view.status,
+        "interval_s": header.interval_s,
+        **_bill_plain(entry),
+        "entries": [_entry_plain(e, view.entries[i + 1 :]) for i, e in enumerate(view.entries)],
+        "telemetry": None if end is None else _plain(end.telemetry),
+        "machine": _plain(header.machine),
+        "models": {
+            "cpu": _plain(header.cpu_model),
+            "memory": _plain(header.memory_model),
+            "rest": _plain(header.rest_model),
+        },
+        "note": "" if end is None else end.note,
+        "version": header.version,
+    }
+
+
+def _bill_plain(entry: Entry | None) -> dict[str, Any]:
+    if entry is None:
+        nothing = ("energy", "pue", "facility_kwh", "sci", "n_readings")
+        return {**dict.fromkeys(nothing), "gaps": [], "emissions": dict.fromkeys(_ACCOUNTS), "problem": ""}
+    return {
+        "n_readings": entry.n_readings,
+        "gaps": [
+            {
+                "start": format_instant(g.start_ns),
+                "end": format_instant(g.end_ns),
+                "channel": g.channel,
+                "reason": g.reason,
+            }
+            for g in entry.gaps
+        ],
+        "energy": _plain(entry.energy),
+        "pue": entry.pue,
+        "facility_kwh": entry.facility_kwh,
+        "emissions": emissions_plain(entry),
+        "sci": _plain(entry.sci),
+        "problem": entry.problem,
+    }
+
+
+_ACCOUNTS = ("location", "marginal", "market", "embodied")

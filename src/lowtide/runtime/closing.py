@@ -1,0 +1,200 @@
+"""Closing a run: its last readings sealed, its end written, its bill made, its journal removed.
+
+The same steps for a run that ended before our eyes and for one whose supervisor, recorder or node died: each
+step can be repeated, so a closing that is killed is finished by the next command.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from lowtide.errors import LowtideError, StoreError
+from lowtide.model.record import RunEnd, RunHeader
+from lowtide.stores.codec import from_plain, read_json, to_plain, write_bytes, write_json
+from lowtide.stores.journal import iter_files, read_journal
+from lowtide.stores.ledger import Ledger, journal_root
+from lowtide.stores.segments import encode_segment
+
+__all__ = ["RunLock", "close_run", "close_unseen", "open_journal_dir", "unclosed"]
+
+
+class RunLock:
+    """The lock of a run's folder on the node: shared by who takes part, exclusive for who closes it.
+
+    The kernel drops it with the process, so there is no stale lock.
+    """
+
+    def __init__(self, journal_dir: str) -> None:
+        self._fd = os.open(os.path.join(journal_dir, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def share(self) -> None:
+        """Take part."""
+        import fcntl
+
+        fcntl.flock(self._fd, fcntl.LOCK_SH)
+
+    def try_exclusive(self, *, wait_s: float = 0.0) -> bool:
+        """Return whether nobody takes part any more, waiting up to `wait_s` for it; holds the lock then."""
+        import fcntl
+
+        deadline = time.monotonic() + wait_s
+        while True:
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                if time.monotonic() >= deadline:
+                    return False
+                time.sleep(0.02)
+            else:
+                return True
+
+    def close(self) -> None:
+        """Let go."""
+        os.close(self._fd)
+
+
+def open_journal_dir(header: RunHeader, ledger: Ledger) -> RunLock:
+    """Make a run's folder on the node, with its header and the ledger it belongs to; return its shared lock.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written.
+    """
+    try:
+        os.makedirs(header.journal_dir, mode=0o700, exist_ok=True)
+        lock = RunLock(header.journal_dir)
+        lock.share()
+    except OSError as error:
+        raise StoreError(f"cannot make the journal {header.journal_dir}: {error.strerror}") from error
+    write_json(
+        os.path.join(header.journal_dir, "run.json"),
+        {"ledger": ledger.path, "header": to_plain(header)},
+    )
+    return lock
+
+
+def _read_local(journal_dir: str) -> tuple[RunHeader, Ledger]:
+    path = os.path.join(journal_dir, "run.json")
+    plain: Any = read_json(path)
+    return from_plain(RunHeader, plain["header"], path=path), Ledger(plain["ledger"])
+
+
+def close_run(journal_dir: str, *, wait_s: float = 0.0) -> tuple[Ledger, str] | None:
+    """Close the run of a folder on this node; return its ledger and id, or None while somebody takes part.
+
+    Raises
+    ------
+    LowtideError
+        If the ledger cannot be written or the readings cannot be billed; the folder is kept then.
+    """
+    header, ledger = _read_local(journal_dir)
+    lock = RunLock(journal_dir)
+    try:
+        if not lock.try_exclusive(wait_s=wait_s):
+            return None
+        if os.path.exists(os.path.join(journal_dir, "run.json")):  # else another command closed it meanwhile
+            _close(journal_dir, header, ledger)
+    finally:
+        lock.close()
+    return ledger, header.run_id
+
+
+def _close(journal_dir: str, header: RunHeader, ledger: Ledger) -> None:
+    if not os.path.exists(os.path.join(ledger.run_dir(header.run_id), "run.json")):
+        ledger.create(header)
+    n_rows = _seal_rest(journal_dir, ledger, header.run_id)
+    if ledger.end(header.run_id) is None:
+        ledger.write_end(header.run_id, _end_of(journal_dir, header, ledger))
+    if ledger.last_entry(header.run_id) is None:
+        from lowtide.runtime.billing import bill
+
+        try:
+            bill(ledger, header.run_id)
+        except LowtideError:
+            if n_rows or os.listdir(ledger.segments_dir(header.run_id)):
+                raise  # there are readings, so there must be a bill
+    shutil.rmtree(journal_dir, ignore_errors=True)
+
+
+def _seal_rest(journal_dir: str, ledger: Ledger, run_id: str) -> int:
+    """Write what journals still hold as segments; return how many rows that were."""
+    n_rows = 0
+    for path in iter_files(journal_dir):
+        try:
+            channels, rows, events = read_journal(path)
+        except StoreError:
+            continue  # killed while being born: no reading in it
+        if rows:
+            writer = os.path.basename(path).removesuffix(".sqlite")
+            data = encode_segment(writer=writer, channels=channels, rows=rows, events=events)
+            write_bytes(os.path.join(ledger.segments_dir(run_id), f"{writer}-rest.seg"), data)
+            n_rows += len(rows)
+    return n_rows
+
+
+def _end_of(journal_dir: str, header: RunHeader, ledger: Ledger) -> RunEnd:
+    """Return the end that was observed, or one made from the readings."""
+    path = os.path.join(journal_dir, "end.json")
+    if os.path.exists(path):
+        return from_plain(RunEnd, read_json(path), path=path)
+    from lowtide.runtime.supervise import read_counts
+    from lowtide.stores.records import read_record
+
+    counts = read_counts(os.path.join(journal_dir, "counts"))
+    try:
+        record = read_record(ledger, header.run_id)
+    except LowtideError:
+        created = header.created_ns
+        return RunEnd(
+            started_ns=created,
+            ended_ns=created + 1,
+            observed=False,
+            counts=counts,
+            note="nothing recorded",
+        )
+    vanished = os.path.exists(os.path.join(journal_dir, "vanished.json"))
+    note = (
+        "the supervisor was gone when the command ended" if vanished else "recorder and supervisor were gone"
+    )
+    return RunEnd(
+        started_ns=record.start_ns, ended_ns=record.end_ns, observed=False, counts=counts, note=note
+    )
+
+
+def unclosed(root: str | None = None) -> Iterator[str]:
+    """Yield the folders of runs on this node that have not been closed, going on or not."""
+    try:
+        folder = root or journal_root()
+        names = sorted(os.listdir(folder))
+    except (StoreError, OSError):
+        return
+    for name in names:
+        if os.path.exists(os.path.join(folder, name, "run.json")):
+            yield os.path.join(folder, name)
+
+
+def close_unseen(ledger: Ledger, root: str | None = None) -> list[str]:
+    """Close the runs on this node that ended unseen; return a line for each that could not be closed.
+
+    Runs of other ledgers are closed as well where that works, and left for a command of theirs where not.
+    """
+    problems = []
+    for journal_dir in unclosed(root):
+        try:
+            close_run(journal_dir)
+        except (LowtideError, OSError, KeyError) as error:
+            if _belongs(journal_dir, ledger):
+                problems.append(f"{os.path.basename(journal_dir)} cannot be closed: {error}")
+    return problems
+
+
+def _belongs(journal_dir: str, ledger: Ledger) -> bool:
+    try:
+        return _read_local(journal_dir)[1].path == ledger.path
+    except (LowtideError, KeyError, TypeError):
+        return True  # nobody can tell whose it is, so it is said

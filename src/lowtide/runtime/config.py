@@ -1,0 +1,179 @@
+"""Settings: flags, then ``LOWTIDE_*``, then ``lowtide.toml`` of the project, of the user, of the machine.
+
+Every value knows where it came from; ``lowtide config show`` prints that.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from lowtide.errors import ConfigError, InputError, near_matches
+from lowtide.model.hardware import Site
+
+__all__ = ["SETTINGS", "Config", "Setting", "load_config"]
+
+SETTINGS: Final[dict[str, str]] = {
+    "attribution": "share, dynamic or machine",
+    "basis": "average or marginal",
+    "embodied_kg": "manufacture of the machine, kg CO2e",
+    "factors": "lifecycle or direct",
+    "intensity": "a file, or g/kWh",
+    "interval": "time between readings, e.g. 1s",
+    "ledger": "folder of the runs",
+    "lifetime_years": "service life of the machine, years",
+    "market": "a file, or g/kWh, for the market-based account",
+    "provider": "where intensity comes from, e.g. typical",
+    "pue": "power usage effectiveness of the site",
+    "sensors": "auto, or names separated by commas",
+    "site": "a [site.NAME] table of the configuration",
+    "utilization": "share of its life the machine works, 0 to 1",
+    "zone": "where the power is drawn, e.g. DE or aws:eu-central-1",
+}
+"""Settings by name, with what they hold."""
+
+_FILE_NAME: Final = "lowtide.toml"
+_SITE_KEYS: Final = tuple(f.name for f in fields(Site) if f.name != "name")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A value with where it came from: ``flag``, a variable's name, or a file's path."""
+
+    value: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All settings in force, and the sites."""
+
+    settings: Mapping[str, Setting]
+    sites: Mapping[str, Site]
+
+    def get(self, name: str, flag: str | None = None) -> Setting | None:
+        """Return a setting; a flag that was given wins, and a chosen site fills what nobody set."""
+        if flag is not None:
+            return Setting(value=flag, origin="flag")
+        if name in self.settings:
+            return self.settings[name]
+        return None
+
+    def with_flags(self, flags: Mapping[str, str | None]) -> Config:
+        """Return the configuration with flags on top and the chosen site's values below them."""
+        given = {name: Setting(value=v, origin="flag") for name, v in flags.items() if v is not None}
+        merged = {**self.settings, **given}
+        if "site" in merged:
+            site = self.site(merged["site"].value)
+            for key in _SITE_KEYS:
+                value = getattr(site, key)
+                if value is not None and key in SETTINGS and key not in merged:
+                    merged[key] = Setting(value=str(value), origin=f"[site.{site.name}]")
+        return Config(settings=merged, sites=self.sites)
+
+    def site(self, name: str) -> Site:
+        """Return a configured site.
+
+        Raises
+        ------
+        ConfigError
+            If there is none of that name.
+        """
+        if name not in self.sites:
+            known = ", ".join(self.sites) or "none are configured"
+            raise ConfigError(f"no site {name!r}{near_matches(name, self.sites)}; sites: {known}")
+        return self.sites[name]
+
+
+def load_config(*, cwd: str | None = None, env: Mapping[str, str] | None = None) -> Config:
+    """Return the settings of files and environment.
+
+    Raises
+    ------
+    ConfigError
+        If a file cannot be read or holds an unknown key; names the file and the key.
+    """
+    env = os.environ if env is None else env
+    settings: dict[str, Setting] = {}
+    sites: dict[str, Site] = {}
+    for path in reversed(config_files(cwd or os.getcwd(), env)):
+        table = _read_toml(path)
+        _read_sites(path, table.pop("site", {}) if isinstance(table.get("site"), dict) else {}, sites)
+        for key, value in table.items():
+            _check_key(key, value, path)
+            settings[key] = Setting(value=str(value), origin=path)
+    for name in SETTINGS:
+        variable = f"LOWTIDE_{name.upper()}"
+        if env.get(variable):
+            settings[name] = Setting(value=env[variable], origin=variable)
+    return Config(settings=settings, sites=sites)
+
+
+def config_files(cwd: str, env: Mapping[str, str]) -> list[str]:
+    """Return the configuration files there are, the strongest first."""
+    from platformdirs import user_config_dir
+
+    found = []
+    folder = os.path.abspath(cwd)
+    while True:
+        path = os.path.join(folder, _FILE_NAME)
+        if os.path.isfile(path):
+            found.append(path)
+            break
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            break
+        folder = parent
+    user = env.get("LOWTIDE_CONFIG") or os.path.join(user_config_dir("lowtide", appauthor=False), _FILE_NAME)
+    machine = f"/etc/{_FILE_NAME}"
+    found += [path for path in (user, machine) if os.path.isfile(path) and path not in found]
+    return found
+
+
+def _read_toml(path: str) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        with open(path, "rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is no TOML: {error}") from error
+
+
+def _check_key(key: str, value: Any, path: str) -> None:
+    if key not in SETTINGS:
+        raise ConfigError(
+            f"{path}: unknown setting {key!r}{near_matches(key, SETTINGS)}; settings: {', '.join(SETTINGS)}"
+        )
+    if isinstance(value, dict | list):
+        raise ConfigError(f"{path}: {key} holds one value, got {value!r}")
+
+
+def _read_sites(path: str, tables: Mapping[str, Any], sites: dict[str, Site]) -> None:
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise ConfigError(f"{path}: [site.{name}] must be a table, got {table!r}")
+        for key in table:
+            if key not in _SITE_KEYS:
+                raise ConfigError(
+                    f"{path}: [site.{name}] has an unknown key {key!r}{near_matches(key, _SITE_KEYS)}"
+                )
+        try:
+            sites[name] = Site(name=name, **{key: _site_value(key, value) for key, value in table.items()})
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"{path}: [site.{name}]: {error}") from error
+
+
+_SITE_NUMBERS: Final = ("pue", "price_usd_per_kwh", "embodied_kg", "lifetime_years", "utilization")
+
+
+def _site_value(key: str, value: Any) -> Any:
+    if key in _SITE_NUMBERS:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise InputError(f"{key} must be a number, got {value!r}")
+        return float(value)
+    return str(value)

@@ -1,0 +1,71 @@
+"""Doing heavy or risky work in a forked child, so that the process that minds the user's job stays small.
+
+The child may import numpy, read any file and crash; the parent gets a plain value, or an error of ours.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from lowtide.errors import InputError, LowtideError
+
+__all__ = ["in_child"]
+
+
+def in_child(work: Callable[[], Any]) -> Any:
+    """Return what `work` returns (plain data), computed in a forked child.
+
+    Call it from a process with one thread only.
+
+    Raises
+    ------
+    InputError
+        If `work` raised one, with the same message.
+    LowtideError
+        If it raised another error of ours, or the child died.
+    """
+    reading, writing = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reading)
+        _answer(work, writing)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        data = pipe.read()
+    _, status = os.waitpid(pid, 0)
+    return _value_of(data, status)
+
+
+def _answer(work: Callable[[], Any], writing: int) -> None:
+    answer: dict[str, Any]
+    try:
+        answer = {"value": work()}
+    except InputError as error:
+        answer = {"input_error": str(error)}
+    except LowtideError as error:
+        answer = {"error": str(error)}
+    except KeyboardInterrupt:
+        answer = {"error": "interrupted"}
+    except BaseException as error:
+        answer = {"error": f"{type(error).__name__}: {error}"}
+    with os.fdopen(writing, "wb") as pipe:
+        pipe.write(json.dumps(answer).encode())
+    os._exit(0)
+
+
+def _value_of(data: bytes, status: int) -> Any:
+    if not data:
+        code = os.waitstatus_to_exitcode(status)
+        raise LowtideError(f"the work ended without an answer (status {code})")
+    answer = json.loads(data)
+    if "input_error" in answer:
+        raise InputError(answer["input_error"])
+    if "error" in answer:
+        raise LowtideError(answer["error"])
+    return answer["value"]

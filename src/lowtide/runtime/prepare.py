@@ -1,0 +1,288 @@
+"""From what a user asked for to the header of a run; everything that can be refused is refused here."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, cast, get_args
+
+from lowtide.accounting.sci import parse_functional_unit
+from lowtide.errors import InputError, LowtideError, QuantityError, ZoneError, near_matches
+from lowtide.model.record import Attribution, GridChoice, RunHeader
+from lowtide.quantities import parse_duration_s
+from lowtide.runtime.config import Config, Setting
+from lowtide.stores.ledger import Ledger, default_ledger_path, journal_root
+
+__all__ = [
+    "RunOptions",
+    "checked_name",
+    "grid_choice",
+    "is_batch",
+    "ledger_of",
+    "make_header",
+    "new_run_id",
+    "pue_of",
+]
+
+_LEAST_INTERVAL_S: Final = 0.01
+_BATCH_VARIABLES: Final = (
+    "SLURM_JOB_ID",
+    "PBS_JOBID",
+    "LSB_JOBID",
+    "JOB_ID",
+    "KUBERNETES_SERVICE_HOST",
+)
+_PROVIDERS: Final = ("typical",)
+_BasisGiven = Literal["average", "marginal"] | None
+_FactorsGiven = Literal["lifecycle", "direct"] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a run was asked to be; None is for the configuration to say.
+
+    Texts are as typed; :func:`make_header` reads and checks them.
+    """
+
+    command: tuple[str, ...] = ()
+    name: str | None = None
+    tags: tuple[str, ...] = ()
+    flags: Mapping[str, str | None] = field(default_factory=dict)
+    per: str | None = None
+
+
+def ledger_of(config: Config) -> Ledger:
+    """Return the ledger in force."""
+    setting = config.get("ledger")
+    return Ledger(setting.value if setting else default_ledger_path())
+
+
+def is_batch(env: Mapping[str, str]) -> bool:
+    """Return whether this is a batch job: a scheduler's variable is set and nobody is at a terminal."""
+    import sys
+
+    return any(v in env for v in _BATCH_VARIABLES) and not sys.stdin.isatty() and not sys.stderr.isatty()
+
+
+def make_header(
+    options: RunOptions,
+    config: Config,
+    *,
+    check_intensity: Callable[[GridChoice], None],
+    lenient: bool = False,
+) -> tuple[RunHeader, list[str]]:
+    """Return the header of a new run, and remarks for the user.
+
+    Parameters
+    ----------
+    options : RunOptions
+    config : Config
+        With the options' flags on top.
+    check_intensity : callable
+        Reads the intensity once, raising :class:`InputError` if a bill could not be made from it.
+    lenient : bool
+        In a batch job a wrong zone costs the emissions, not the job.
+
+    Raises
+    ------
+    InputError
+        If a value is wrong.
+    StoreError
+        If there is no place for a journal.
+    """
+    from lowtide import __version__
+    from lowtide.estimation.power_models import cpu_power_model, memory_power_model, rest_model
+    from lowtide.power.hardware import read_machine, usable_share
+    from lowtide.runtime.clock import boot_id
+
+    remarks: list[str] = []
+    try:
+        grid = grid_choice(config)
+        check_intensity(grid)
+    except InputError as error:
+        if not lenient:
+            raise
+        remarks.append(f"{error}; energy is measured, emissions are unknown")
+        grid = GridChoice()
+    if options.per is not None:
+        parse_functional_unit(options.per)
+    machine, share = read_machine(), usable_share()
+    created_ns = time.time_ns()
+    run_id = new_run_id(created_ns)
+    header = RunHeader(
+        run_id=run_id,
+        name=_name(options),
+        command=options.command,
+        tags=_tags(options.tags),
+        host=socket.gethostname(),
+        boot_id=boot_id(),
+        created_ns=created_ns,
+        interval_s=_interval_s(config.get("interval")),
+        attribution=_attribution(config.get("attribution")),
+        cpu_share=share.cpu,
+        memory_share=share.memory,
+        machine=machine,
+        cpu_model=cpu_power_model(machine),
+        memory_model=memory_power_model(machine),
+        rest_model=rest_model(),
+        grid=grid,
+        pue=pue_of(config.get("pue")),
+        functional_unit=options.per,
+        embodied_kg=_number(config, "embodied_kg"),
+        lifetime_years=_number(config, "lifetime_years"),
+        utilization=_number(config, "utilization"),
+        parent_run_id=os.environ.get("LOWTIDE_RUN_ID"),
+        version=__version__,
+        journal_dir=os.path.join(journal_root(), run_id),
+    )
+    return header, remarks
+
+
+def new_run_id(created_ns: int) -> str:
+    """Return an id that sorts by time: ``20261121T101500.123Z-k3x9q2``."""
+    seconds, rest_ns = divmod(created_ns, 1_000_000_000)
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(seconds))
+    alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+    ending = "".join(alphabet[byte % 32] for byte in os.urandom(6))
+    return f"{stamp}.{rest_ns // 1_000_000:03d}Z-{ending}"
+
+
+def _name(options: RunOptions) -> str:
+    if options.name is not None:
+        return checked_name(options.name)
+    scripts = [part for part in options.command[1:] if part.endswith((".py", ".sh"))]
+    path = scripts[0] if scripts else (options.command[0] if options.command else "measured")
+    return os.path.splitext(os.path.basename(path))[0] or "run"
+
+
+def checked_name(name: str) -> str:
+    """Return `name`, refusing what cannot name a run.
+
+    Raises
+    ------
+    InputError
+    """
+    if not name or "/" in name or name == "last" or name != name.strip():
+        raise InputError(f"{name!r} cannot name a run; use a word without '/', other than 'last'")
+    return name
+
+
+def _tags(tags: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    for tag in tags:
+        key, equals, value = tag.partition("=")
+        if not equals or not key:
+            raise QuantityError(f"cannot read the tag {tag!r}; write it like team=vision")
+        pairs.append((key, value))
+    return tuple(pairs)
+
+
+def _interval_s(setting: Setting | None) -> float:
+    if setting is None:
+        return 1.0
+    interval_s = parse_duration_s(setting.value, bare_unit_s=1.0)
+    if not _LEAST_INTERVAL_S <= interval_s <= 3600.0:
+        raise QuantityError(f"interval {setting.value!r} ({_from(setting)}) must lie between 10ms and 1h")
+    return interval_s
+
+
+def _attribution(setting: Setting | None) -> Attribution:
+    return cast(Attribution, _choice("attribution", setting, get_args(Attribution), "share"))
+
+
+def _choice(name: str, setting: Setting | None, known: Sequence[str], default: str) -> str:
+    if setting is None:
+        return default
+    if setting.value not in known:
+        hint = near_matches(setting.value, known)
+        raise InputError(
+            f"{name} {setting.value!r} ({_from(setting)}) is unknown{hint}; use one of {', '.join(known)}"
+        )
+    return setting.value
+
+
+def _choice_or_none(name: str, setting: Setting | None, known: Sequence[str]) -> str | None:
+    return None if setting is None else _choice(name, setting, known, "")
+
+
+def _from(setting: Setting) -> str:
+    return "a flag" if setting.origin == "flag" else f"from {setting.origin}"
+
+
+def _number(config: Config, name: str) -> float | None:
+    setting = config.get(name)
+    if setting is None:
+        return None
+    try:
+        return float(setting.value)
+    except ValueError as error:
+        raise QuantityError(f"{name} {setting.value!r} ({_from(setting)}) is no number") from error
+
+
+def pue_of(setting: Setting | None) -> float | None:
+    if setting is None:
+        return None
+    try:
+        pue = float(setting.value)
+    except ValueError as error:
+        raise QuantityError(
+            f"pue {setting.value!r} ({_from(setting)}) is no number; write it like 1.2"
+        ) from error
+    if not 1.0 <= pue <= 5.0:
+        raise QuantityError(
+            f"pue {pue:g} ({_from(setting)}) cannot be: facility over node energy is usually 1.05 to 1.6"
+        )
+    return pue
+
+
+def grid_choice(config: Config) -> GridChoice:
+    zone = config.get("zone")
+    intensity, provider, market = (
+        config.get("intensity"),
+        config.get("provider"),
+        config.get("market"),
+    )
+    if provider is not None and provider.value not in _PROVIDERS:
+        hint = near_matches(provider.value, _PROVIDERS)
+        raise InputError(
+            f"no provider {provider.value!r} ({_from(provider)}){hint}; there is {', '.join(_PROVIDERS)}"
+        )
+    basis = _choice_or_none("basis", config.get("basis"), ("average", "marginal"))
+    if basis == "marginal" and intensity is None:
+        raise InputError("typical intensity is average only; give a marginal one with --intensity FILE")
+    return GridChoice(
+        zone=None if zone is None else _zone(zone, in_file=intensity is not None),
+        zone_from=None if zone is None else zone.origin,
+        provider=None if provider is None else provider.value,
+        intensity=None if intensity is None else _absolute(intensity.value),
+        basis=cast(_BasisGiven, basis),
+        factors=cast(
+            _FactorsGiven, _choice_or_none("factors", config.get("factors"), ("lifecycle", "direct"))
+        ),
+        market=None if market is None else _absolute(market.value),
+    )
+
+
+def _zone(setting: Setting, *, in_file: bool) -> str:
+    """Return the zone's key; with a file a zone is valid when the file has it, which is checked there."""
+    from lowtide.data.zones import resolve_zone
+
+    try:
+        return resolve_zone(setting.value)
+    except ZoneError as error:
+        if in_file:
+            return setting.value
+        raise ZoneError(f"{error} ({_from(setting)})" if setting.origin != "flag" else str(error)) from error
+
+
+def _absolute(intensity: str) -> str:
+    """Return a file's absolute path, or a constant as it is: the run may end in another folder."""
+    return os.path.abspath(intensity) if os.path.exists(intensity) else intensity
+
+
+def problem_of(error: LowtideError) -> str:
+    """Return the message of an error as one line."""
+    return " ".join(str(error).split())

@@ -1,0 +1,201 @@
+"""``lowtide run`` from the checks before the command to the four lines after it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lowtide.errors import LowtideError, StoreError
+from lowtide.model.record import RunEnd, RunHeader
+from lowtide.runtime.closing import RunLock, close_run, open_journal_dir
+from lowtide.runtime.config import Config
+from lowtide.runtime.isolate import in_child
+from lowtide.runtime.prepare import RunOptions, is_batch, ledger_of, make_header
+from lowtide.runtime.supervise import CannotStartError, Supervisor
+from lowtide.stores.ledger import Ledger
+
+__all__ = ["run_command"]
+
+REFUSED = 125
+_CLOSE_WITHIN_S = 5.0
+
+
+def run_command(
+    options: RunOptions,
+    config: Config,
+    *,
+    env: dict[str, str],
+    say: Callable[[str], None],
+    scope: str = "tree",
+    summary: str | None = None,
+    quiet: bool = False,
+    strict: bool = False,
+) -> int:
+    """Run a command beside its recorder and bill it; return the exit status for the shell.
+
+    Mistakes are refused before the command starts (125); failures of the surroundings are said in one line
+    and never stop it.
+    """
+    try:
+        found = _find(options.command[0], env)
+    except CannotStartError as error:
+        say(f"lowtide: {error}")
+        return error.status
+    try:
+        lenient = is_batch(env) and not strict
+        header, remarks = make_header(options, config, check_intensity=_check_intensity, lenient=lenient)
+        check_summary(summary)
+    except StoreError as error:
+        say(f"lowtide: {error}; the command runs unmeasured")
+        return _bare(options.command, env)
+    except LowtideError as error:
+        say(f"lowtide: {error}")
+        return REFUSED
+    for remark in remarks:
+        say(f"lowtide: {remark}")
+    del found
+    return _run_recorded(header, config, env=env, say=say, scope=scope, summary=summary, quiet=quiet)
+
+
+def _run_recorded(
+    header: RunHeader,
+    config: Config,
+    *,
+    env: dict[str, str],
+    say: Callable[[str], None],
+    scope: str,
+    summary: str | None,
+    quiet: bool,
+) -> int:
+    ledger = ledger_of(config)
+    try:
+        lock = open_journal_dir(header, ledger)
+    except StoreError as error:
+        say(f"lowtide: {error}; the command runs unmeasured")
+        return _bare(header.command, env)
+    segments_dir = _create(ledger, header, say)
+    sensors = config.get("sensors")
+    supervisor = Supervisor(
+        header,
+        segments_dir=segments_dir,
+        sensors=sensors.value if sensors else "auto",
+        scope=scope,
+        say=say,
+    )
+    try:
+        end = supervisor.run(header.command, job_env(header, env))
+    except CannotStartError as error:
+        _discard(header, ledger, lock)
+        say(f"lowtide: {error}")
+        return error.status
+    lock.close()
+    _close(header, summary=summary, quiet=quiet, say=say)
+    return status_of_end(end)
+
+
+def job_env(header: RunHeader, env: dict[str, str]) -> dict[str, str]:
+    """Return the command's environment: the user's, the run's id, and where to count."""
+    counts = os.path.join(header.journal_dir, "counts")
+    return {**env, "LOWTIDE_RUN_ID": header.run_id, "LOWTIDE_RUN_NAME": header.name, "LOWTIDE_COUNTS": counts}
+
+
+def status_of_end(end: RunEnd) -> int:
+    """Return the exit status a shell would give for how the command ended."""
+    return 128 + end.signal if end.signal is not None else (end.exit_code or 0)
+
+
+def _find(command: str, env: dict[str, str]) -> str:
+    import shutil
+
+    found = shutil.which(command, path=env.get("PATH", os.defpath))
+    if found is not None:
+        return found
+    if os.path.exists(command) and os.sep in command:
+        raise CannotStartError(f"{command}: cannot be executed; chmod +x it, or name its interpreter", 126)
+    raise CannotStartError(f"{command}: not found", 127)
+
+
+def check_summary(path: str | None) -> None:
+    """Refuse a summary file that could not be written.
+
+    Raises
+    ------
+    InputError
+    """
+    from lowtide.errors import InputError
+
+    if path is None:
+        return
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        raise InputError(f"--summary {path}: the folder {folder} does not exist or may not be written")
+
+
+def _check_intensity(choice: Any) -> None:
+    """Read the intensity once in a child: numpy and the file's contents must not stay in the supervisor."""
+
+    def check() -> None:
+        from lowtide.runtime.billing import check_intensity
+
+        check_intensity(choice)
+
+    if choice.intensity is not None or choice.market is not None:
+        in_child(check)
+
+
+def _create(ledger: Ledger, header: RunHeader, say: Callable[[str], None]) -> str:
+    try:
+        ledger.create(header)
+    except StoreError as error:
+        say(f"lowtide: {error}; the run is kept in {header.journal_dir} until a command can reach the ledger")
+        return ""
+    return ledger.segments_dir(header.run_id)
+
+
+def _discard(header: RunHeader, ledger: Ledger, lock: RunLock) -> None:
+    import shutil
+
+    lock.close()
+    ledger.discard(header.run_id)
+    shutil.rmtree(header.journal_dir, ignore_errors=True)
+
+
+def _close(header: RunHeader, *, summary: str | None, quiet: bool, say: Callable[[str], None]) -> None:
+    """Bill the run in a child; whatever goes wrong there is one line, and the next command tries again."""
+
+    def work() -> list[str]:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        closed = close_run(header.journal_dir, wait_s=_CLOSE_WITHIN_S)
+        if closed is None:
+            raise StoreError("its recorder is still at work")
+        ledger, run_id = closed
+        if summary is not None:
+            from lowtide.reporting.view import view_plain
+            from lowtide.runtime.views import read_view
+            from lowtide.stores.codec import write_json
+
+            write_json(summary, view_plain(read_view(ledger, run_id)))
+        from lowtide.runtime.summary import summary_lines
+
+        return [] if quiet else summary_lines(ledger, run_id)
+
+    try:
+        lines: Sequence[str] = in_child(work)
+    except LowtideError as error:
+        lines = [
+            f"lowtide: {header.run_id} is not billed yet: {error}; `lowtide show {header.run_id}` tries again"
+        ]
+    for line in lines:
+        say(line)
+
+
+def _bare(command: Sequence[str], env: dict[str, str]) -> int:
+    """Run the command without us: the user's job comes first."""
+    try:
+        os.execvpe(command[0], list(command), env)
+    except FileNotFoundError:
+        return 127
+    except OSError:
+        return 126

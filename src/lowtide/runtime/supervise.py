@@ -1,0 +1,293 @@
+"""Running a command beside its recorder: deliberately little, because the user's job depends on it.
+
+The supervisor spawns the command, passes signals on, restarts a recorder that has died and waits. It holds
+no readings and computes nothing. Whatever fails here that is not the command itself is said in one line and
+the command goes on.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lowtide.errors import StoreError
+from lowtide.model.record import RunEnd, RunHeader, Telemetry
+from lowtide.runtime.spawn import READY_WITHIN_S, SEALED_WITHIN_S, RecorderHandle, spawn_recorder
+from lowtide.stores.codec import to_plain, write_json
+
+__all__ = ["CannotStartError", "Supervisor", "read_counts"]
+
+_FORWARDED: Final = (
+    "SIGTERM",
+    "SIGHUP",
+    "SIGINT",
+    "SIGQUIT",
+    "SIGUSR1",
+    "SIGUSR2",
+    "SIGCONT",
+    "SIGWINCH",
+)
+_FROM_TERMINAL: Final = ("SIGINT", "SIGQUIT", "SIGWINCH", "SIGHUP")
+_RESTARTS_AT_ONCE: Final = 5
+_RESTART_PAUSE_S: Final = 1.0
+_PR_SET_CHILD_SUBREAPER: Final = 36
+_RU_MAXRSS_BYTES: Final = 1 if sys.platform == "darwin" else 1024
+
+
+class CannotStartError(Exception):
+    """The command cannot be started; carries the exit status a shell would give."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(slots=True)
+class _Job:
+    pid: int
+    started_ns: int
+    status: int | None = None
+    ended_ns: int = 0
+    usage: Any = None
+
+
+class Supervisor:
+    """Runs one command with a recorder beside it.
+
+    Parameters
+    ----------
+    header : RunHeader
+    segments_dir : str
+        Where the recorder seals to; empty when the ledger is out of reach.
+    sensors, scope : str
+        Passed to the recorder.
+    say : callable
+        Takes one line for standard error.
+    """
+
+    def __init__(
+        self,
+        header: RunHeader,
+        *,
+        segments_dir: str,
+        sensors: str,
+        scope: str,
+        say: Callable[[str], None],
+    ) -> None:
+        self._header, self._segments_dir = header, segments_dir
+        self._sensors, self._scope, self._say = sensors, scope, say
+        self._recorder: RecorderHandle | None = None
+        self._writer = 0
+        self._reaped_ns = 0
+        self._next_restart = 0.0
+        self._signals = {getattr(signal, name) for name in _FORWARDED if hasattr(signal, name)}
+
+    def run(self, command: Sequence[str], env: dict[str, str]) -> RunEnd:
+        """Run the command to its end and return how it ended.
+
+        Raises
+        ------
+        CannotStartError
+            If there is no such command, or it may not be executed.
+        """
+        ignored = {s for s in self._signals if signal.getsignal(s) is signal.SIG_IGN}
+        self._signals -= ignored  # nohup ignored SIGHUP for us and for the job
+        waited: set[int] = {*self._signals, signal.SIGCHLD, signal.SIGALRM}
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, waited)
+        try:
+            reaper = _become_reaper()
+            self._start_recorder(reaper=reaper)
+            job = self._spawn_job(command, env, before)
+            self._tell(f"job {job.pid}")
+            self._wait(job, waited)
+            end = self._end(job)
+            self._note_end(end)
+            self._finish_recorder()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return end
+
+    def _spawn_job(self, command: Sequence[str], env: dict[str, str], mask: Iterable[int]) -> _Job:
+        defaults = [signal.SIGPIPE, signal.SIGXFSZ]
+        started_ns = time.time_ns()
+        argv = list(command)
+        try:
+            try:
+                pid = os.posix_spawnp(argv[0], argv, env, setsigmask=mask, setsigdef=defaults)
+            except OSError as error:
+                if error.errno != errno.ENOEXEC:
+                    raise
+                argv = ["/bin/sh", _which(argv[0]), *argv[1:]]  # a script without #!, as shells do
+                pid = os.posix_spawn(argv[0], argv, env, setsigmask=mask, setsigdef=defaults)
+        except OSError as error:
+            self._abandon()
+            missing = error.errno in (errno.ENOENT, errno.ENOTDIR)
+            what = "not found" if missing else f"cannot be executed ({error.strerror})"
+            raise CannotStartError(f"{command[0]}: {what}", 127 if missing else 126) from error
+        return _Job(pid, started_ns)
+
+    def _wait(self, job: _Job, waited: set[int]) -> None:
+        """Wait for the job to end, passing signals on and keeping a recorder alive."""
+        while job.status is None:
+            number, from_terminal = _next_signal(waited)
+            if number == signal.SIGCHLD:
+                self._reap(job)
+            elif number == signal.SIGALRM:
+                pass  # time to try a recorder again
+            elif not (from_terminal and signal.Signals(number).name in _FROM_TERMINAL):
+                _send(job.pid, number)  # the terminal's own go to the job without us
+            if self._recorder is None and job.status is None and time.monotonic() >= self._next_restart:
+                self._start_recorder(reaper=True, job_pid=job.pid)
+
+    def _reap(self, job: _Job) -> None:
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid == job.pid:
+                job.status, job.usage, job.ended_ns = status, usage, time.time_ns()
+            elif self._recorder is not None and pid == self._recorder.pid:
+                self._reaped_ns += round((usage.ru_utime + usage.ru_stime) * 1e9)
+                self._recorder.close()
+                self._recorder = None
+                self._plan_restart()
+
+    def _plan_restart(self) -> None:
+        """At once the first few times, then every second, so that a recorder that cannot live is no storm."""
+        pause_s = 0.0 if self._writer <= _RESTARTS_AT_ONCE else _RESTART_PAUSE_S
+        self._next_restart = time.monotonic() + pause_s
+        if pause_s:
+            signal.setitimer(signal.ITIMER_REAL, pause_s)
+
+    def _start_recorder(self, *, reaper: bool, job_pid: int = -1) -> None:
+        self._writer += 1
+        try:
+            self._recorder = spawn_recorder(
+                self._header,
+                writer=f"w{self._writer}",
+                segments_dir=self._segments_dir,
+                root_pid=os.getpid(),
+                reaper=reaper,
+                sensors=self._sensors,
+                scope=self._scope,
+                job_pid=job_pid,
+                reaped_ns=self._reaped_ns,
+            )
+        except OSError as error:
+            self._say(
+                f"lowtide: the recorder cannot be started ({error.strerror}); the command runs unmeasured"
+            )
+            self._plan_restart()
+            return
+        if job_pid < 0 and not self._recorder.wait_for("ready", timeout_s=READY_WITHIN_S):
+            self._say(
+                "lowtide: the recorder is not ready; the command starts all the same "
+                f"(see {self._header.journal_dir}/w{self._writer}.log)"
+            )
+
+    def _tell(self, word: str) -> None:
+        if self._recorder is not None:
+            self._recorder.tell(word)
+
+    def _end(self, job: _Job) -> RunEnd:
+        code = os.waitstatus_to_exitcode(job.status or 0)
+        usage = job.usage
+        telemetry = Telemetry(
+            cpu_seconds=usage.ru_utime + usage.ru_stime,
+            peak_memory_bytes=usage.ru_maxrss * _RU_MAXRSS_BYTES,
+            disk_read_bytes=usage.ru_inblock * 512,
+            disk_write_bytes=usage.ru_oublock * 512,
+        )
+        return RunEnd(
+            started_ns=job.started_ns,
+            ended_ns=max(job.ended_ns, job.started_ns + 1),
+            exit_code=code if code >= 0 else None,
+            signal=-code if code < 0 else None,
+            telemetry=telemetry,
+            counts=read_counts(os.path.join(self._header.journal_dir, "counts")),
+        )
+
+    def _note_end(self, end: RunEnd) -> None:
+        """Write how the job ended beside its journal before anything else is done."""
+        try:
+            write_json(os.path.join(self._header.journal_dir, "end.json"), to_plain(end))
+        except StoreError as error:
+            self._say(f"lowtide: {error}")
+
+    def _finish_recorder(self) -> None:
+        if self._recorder is None:  # it died just before the job did: one more reads the counters' end
+            self._start_recorder(reaper=True)
+        if self._recorder is None:
+            return
+        self._recorder.tell("end")
+        if not self._recorder.wait_for("sealed", timeout_s=SEALED_WITHIN_S):
+            self._say(
+                "lowtide: the recorder has not sealed its journal; `lowtide show last` closes the run later"
+            )
+        self._recorder.close()
+        self._recorder = None
+
+    def _abandon(self) -> None:
+        """End the recorder of a command that never started."""
+        if self._recorder is not None:
+            _send(self._recorder.pid, signal.SIGKILL)
+            self._recorder.close()
+            self._recorder = None
+
+
+def _next_signal(waited: set[int]) -> tuple[int, bool]:
+    """Wait for a signal; return its number and whether the kernel sent it (a key, a closed terminal)."""
+    if hasattr(signal, "sigwaitinfo"):
+        info = signal.sigwaitinfo(waited)
+        return info.si_signo, info.si_code > 0
+    number = signal.sigwait(waited)
+    return number, signal.Signals(number).name in _FROM_TERMINAL and sys.stdin.isatty()
+
+
+def _send(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return  # it has ended meanwhile; its end is about to be reaped
+
+
+def _become_reaper() -> bool:
+    """Adopt orphans of the job's tree, so that their CPU time is seen; Linux only."""
+    if not sys.platform.startswith("linux"):
+        return False
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    return bool(libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+
+
+def _which(command: str) -> str:
+    import shutil
+
+    return shutil.which(command) or command
+
+
+def read_counts(path: str) -> tuple[tuple[str, float], ...]:
+    """Return the sums of the lines ``NAME<tab>NUMBER`` of a counts file; half a line at its end is left out."""
+    try:
+        with open(path, "rb") as file:
+            lines = file.read().split(b"\n")[:-1]
+    except OSError:
+        return ()
+    sums: dict[str, float] = {}
+    for line in lines:
+        name, _, number = line.decode("utf-8", "replace").partition("\t")
+        try:
+            sums[name] = sums.get(name, 0.0) + float(number)
+        except ValueError:
+            continue
+    return tuple(sorted(sums.items()))

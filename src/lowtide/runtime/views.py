@@ -1,0 +1,38 @@
+"""Reading runs of a ledger as views, the bill of a run that is still going on included."""
+
+from __future__ import annotations
+
+from lowtide.errors import LowtideError
+from lowtide.model.ledger import Entry
+from lowtide.reporting.view import RunView
+from lowtide.stores.codec import from_plain
+from lowtide.stores.ledger import Ledger
+
+__all__ = ["read_view"]
+
+
+def read_view(ledger: Ledger, run_id: str, *, preview: bool = True) -> RunView:
+    """Return a run with its bills; a running one is billed as far as it has come, without keeping that.
+
+    Raises
+    ------
+    StoreError, DataFileError
+        If its files cannot be read.
+    """
+    header, end = ledger.header(run_id), ledger.end(run_id)
+    path = ledger.run_dir(run_id)
+    entries = tuple(from_plain(Entry, plain, path=path) for plain in ledger.entries(run_id))
+    entry = entries[-1] if entries else None
+    if entry is None and preview:
+        entry = _preview(ledger, run_id)
+    return RunView(header=header, end=end, entry=entry, entries=entries)
+
+
+def _preview(ledger: Ledger, run_id: str) -> Entry | None:
+    from lowtide.runtime.billing import make_entry
+    from lowtide.stores.records import read_record
+
+    try:
+        return make_entry(read_record(ledger, run_id), ledger)
+    except LowtideError:
+        return None  # no readings yet

@@ -1,0 +1,184 @@
+"""From raw readings to power: exact steps for counters, trapezoid means for gauges.
+
+A counter's step between two valid readings is delta energy over delta time, exact however irregular
+the readings are, also across readings that failed in between. What cannot be told apart is never
+guessed: a reset, or a wrap that may have happened more than once, leaves an unknown (NaN) step and a
+:class:`Break` that says so.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from lowtide.errors import SeriesError
+from lowtide.series.steps import FloatArray, IntArray
+from lowtide.units import NS_PER_S
+
+__all__ = ["MISSING", "Break", "Rates", "counter_rates", "gauge_means", "greatest_held", "held"]
+
+MISSING = int(np.iinfo(np.int64).min)
+"""Raw counter value that stands for a failed reading; gauges use NaN."""
+
+
+class Break(NamedTuple):
+    """Something that happened to a counter between two readings."""
+
+    start_ns: int
+    end_ns: int
+    kind: Literal["wrap", "reset", "ambiguous"]
+
+
+class Rates(NamedTuple):
+    """A step function of rates [unit / s] with what happened on the way.
+
+    ``edges_ns`` int64 (n + 1,), ``values`` float64 (n,), NaN where unknown.
+    """
+
+    edges_ns: IntArray
+    values: FloatArray
+    breaks: tuple[Break, ...]
+
+
+def counter_rates(
+    t_ns: IntArray,
+    raw: IntArray,
+    *,
+    scale: float,
+    modulus: int | None = None,
+    max_rate: float | None = None,
+) -> Rates:
+    """Return the exact mean rate between successive valid readings of a counter.
+
+    Parameters
+    ----------
+    t_ns : int64 array, shape (n,)
+        Instants of the readings [ns], strictly increasing.
+    raw : int64 array, shape (n,)
+        Raw counts; :data:`MISSING` where a reading failed.
+    scale : float
+        Units (J, s) in one raw count.
+    modulus : int, optional
+        Raw count at which the counter starts again from 0. Without it a fall is a reset.
+    max_rate : float, optional
+        Rate that cannot be exceeded [unit / s]. A fall whose unwrapped rate exceeds it is a reset,
+        and a step long enough to hold a whole turn at that rate is ambiguous.
+
+    Returns
+    -------
+    Rates
+        Shape (m,) for m + 1 valid readings; NaN for resets and ambiguous steps.
+
+    Raises
+    ------
+    SeriesError
+        If fewer than two readings are valid, or instants do not increase.
+
+    Examples
+    --------
+    >>> t = np.array([0, 1, 2], dtype=np.int64) * NS_PER_S
+    >>> counter_rates(t, np.array([90, 98, 5]), scale=1.0, modulus=100, max_rate=20.0).values.tolist()
+    [8.0, 7.0]
+    """
+    valid = raw != MISSING
+    t, counts = t_ns[valid], raw[valid]
+    _check_order(t, "counter")
+    duration_s = np.diff(t) / NS_PER_S
+    delta = np.diff(counts).astype(np.float64)
+    fell = delta < 0
+    if modulus is not None:
+        delta = np.where(fell, delta + modulus, delta)
+    rates = delta * scale / duration_s
+    wrapped, reset = (fell, np.zeros_like(fell)) if modulus is not None else (np.zeros_like(fell), fell)
+    ambiguous = np.zeros_like(fell)
+    if max_rate is not None and modulus is not None:
+        ambiguous = duration_s * max_rate >= modulus * scale
+        reset = wrapped & ~ambiguous & (rates > max_rate)
+        wrapped = wrapped & ~reset & ~ambiguous
+    rates = np.where(reset | ambiguous, np.nan, rates)
+    kinds: tuple[tuple[Literal["wrap", "reset", "ambiguous"], FloatArray], ...] = (
+        ("wrap", wrapped),
+        ("reset", reset),
+        ("ambiguous", ambiguous),
+    )
+    found = [Break(int(t[i]), int(t[i + 1]), kind) for kind, mask in kinds for i in np.flatnonzero(mask)]
+    return Rates(t, rates, tuple(sorted(found)))
+
+
+def _check_order(t_ns: IntArray, what: str) -> None:
+    if len(t_ns) < 2:
+        raise SeriesError(f"a {what} needs two readings to say anything, got {len(t_ns)}")
+    backwards = np.flatnonzero(t_ns[1:] <= t_ns[:-1])
+    if len(backwards):
+        i = int(backwards[0])
+        raise SeriesError(
+            f"readings must be in order of time, each later than the one before; "
+            f"{t_ns[i + 1]} ns follows {t_ns[i]} ns"
+        )
+
+
+def gauge_means(t_ns: IntArray, values: FloatArray, *, max_gap_s: float) -> Rates:
+    """Return the trapezoid mean between successive valid readings of a gauge.
+
+    Parameters
+    ----------
+    t_ns : int64 array, shape (n,)
+    values : float64 array, shape (n,)
+        NaN where a reading failed.
+    max_gap_s : float
+        Two readings further apart than this [s] say nothing about the time between: NaN.
+
+    Raises
+    ------
+    SeriesError
+        If fewer than two readings are valid, or instants do not increase.
+
+    Examples
+    --------
+    >>> t = np.array([0, 2, 4], dtype=np.int64) * NS_PER_S
+    >>> gauge_means(t, np.array([100.0, 200.0, 200.0]), max_gap_s=5.0).values.tolist()
+    [150.0, 200.0]
+    """
+    valid = ~np.isnan(values)
+    t, v = t_ns[valid], values[valid]
+    _check_order(t, "gauge")
+    middle = (v[:-1] + v[1:]) / 2.0
+    far = np.diff(t) / NS_PER_S > max_gap_s
+    return Rates(t, np.where(far, np.nan, middle), ())
+
+
+def held(t_ns: IntArray, values: FloatArray, edges_ns: IntArray) -> FloatArray:
+    """Return, for each step of `edges_ns`, the last valid reading at or before its start.
+
+    Before the first reading the first is used: what is held this way (a share of the machine, a number
+    of claims) was already so when the recorder first looked.
+    """
+    valid = ~np.isnan(values)
+    t, v = t_ns[valid], values[valid]
+    if len(t) == 0:
+        return np.full(len(edges_ns) - 1, np.nan)
+    i = np.searchsorted(t, edges_ns[:-1], side="right") - 1
+    return np.asarray(v[np.clip(i, 0, None)], dtype=np.float64)
+
+
+def greatest_held(t_ns: IntArray, values: FloatArray, edges_ns: IntArray) -> FloatArray:
+    """Return, for each step of `edges_ns`, the greatest value held at any time in it, both ends included.
+
+    What is divided by such a number (idle power by the runs that share it) is then never given out
+    twice in the step in which the number changed.
+
+    Examples
+    --------
+    >>> t = np.array([0, 1, 2])
+    >>> greatest_held(t, np.array([1.0, 2.0, 1.0]), np.array([0, 1, 2, 3])).tolist()
+    [2.0, 2.0, 1.0]
+    """
+    valid = ~np.isnan(values)
+    t, v = t_ns[valid], values[valid]
+    if len(t) == 0:
+        return np.full(len(edges_ns) - 1, np.nan)
+    first = np.clip(np.searchsorted(t, edges_ns[:-1], side="right") - 1, 0, None)
+    after = np.maximum(np.searchsorted(t, edges_ns[1:], side="right"), first + 1)
+    spans = np.column_stack((first, after)).ravel()  # reduceat: every other result is of [first, after)
+    return np.maximum.reduceat(np.append(v, -np.inf), spans)[::2]
