@@ -132,7 +132,7 @@ def demo(*arguments: str) -> int:
     set_up("demo")
     options = ["--name", "digits", "--zone", "DE"]
     status = run(BIN / "lowtide", "run", *options, "--", "python", "examples/train_digits.py", *arguments)
-    print("\nThe run is in your ledger; list it with .venv/bin/lowtide runs", file=sys.stderr)
+    print(f"\nlowtide is {os.path.relpath(BIN)}/lowtide here; `lowtide runs` lists this run", file=sys.stderr)
     return status
 
 

@@ -17,7 +17,7 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "lowtide"
 FLOORS = (
-    ("errors", "units", "quantities"),
+    ("arrays", "errors", "units", "quantities"),
     ("model", "data"),
     ("series",),
     ("doors", "plugins", "accounting"),

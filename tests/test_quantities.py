@@ -53,7 +53,9 @@ def test_bare_number_takes_the_unit_of_its_flag():
     assert parse_duration_s("2m", bare_unit_s=3600.0) == 120.0
 
 
-@pytest.mark.parametrize(("text", "w"), [("300W", 300.0), ("2.4kW", 2400.0), ("1 MW", 1e6), ("5mW", 0.005), ("7", 7.0)])
+@pytest.mark.parametrize(
+    ("text", "w"), [("300W", 300.0), ("2.4kW", 2400.0), ("1 MW", 1e6), ("5mW", 0.005), ("7", 7.0)]
+)
 def test_powers(text, w):
     assert parse_power_w(text) == w
 
@@ -65,7 +67,8 @@ def test_what_is_no_power_is_refused(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "kwh"), [("0.3kWh", 0.3), ("1.2MWh", 1200.0), ("3.6MJ", 1.0), ("500Wh", 0.5), ("2", 2.0), ("3600kJ", 1.0)]
+    ("text", "kwh"),
+    [("0.3kWh", 0.3), ("1.2MWh", 1200.0), ("3.6MJ", 1.0), ("500Wh", 0.5), ("2", 2.0), ("3600kJ", 1.0)],
 )
 def test_energies(text, kwh):
     assert parse_energy_kwh(text) == pytest.approx(kwh, rel=1e-15)
@@ -77,7 +80,7 @@ def test_fractions(text, fraction):
 
 
 def test_what_is_no_share_is_refused():
-    with pytest.raises(QuantityError, match="cannot read 'half' as a share; write it like 50% or 0.5"):
+    with pytest.raises(QuantityError, match=r"cannot read 'half' as a share; write it like 50% or 0.5"):
         parse_fraction("half")
 
 
@@ -128,7 +131,15 @@ def test_instant_written_is_read_back_to_the_microsecond(t_us):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.0, "0s"), (41.26, "41.3s"), (60.0, "1m"), (5400.0, "1h30m"), (86_400.0, "1d"), (90_061.0, "1d1h"), (3599.7, "1h")],
+    [
+        (0.0, "0s"),
+        (41.26, "41.3s"),
+        (60.0, "1m"),
+        (5400.0, "1h30m"),
+        (86_400.0, "1d"),
+        (90_061.0, "1d1h"),
+        (3599.7, "1h"),
+    ],
 )
 def test_duration_as_a_person_would_say_it(seconds, text):
     assert format_duration(seconds) == text

@@ -13,7 +13,14 @@ import pytest
 
 from lowtide.accounting.attribution import attribute
 from lowtide.model.record import Gap
-from lowtide.testing.builders import START_NS, SharedMachine, SharedRun, make_header, make_record, regular_edges
+from lowtide.testing.builders import (
+    START_NS,
+    SharedMachine,
+    SharedRun,
+    make_header,
+    make_record,
+    regular_edges,
+)
 
 S = 10**9
 NAN = float("nan")
@@ -55,7 +62,9 @@ def test_measured_cpu_goes_by_the_share_of_cpu_time():
 
 
 def test_machine_that_does_nothing_has_no_dynamic_power_to_give():
-    part = by_component(alone(machine_cpu_s=[0, 0, 0], run_cpu_s=[0, 0, 0], package_j=[0.0, 45.0, 90.0]))["cpu"]
+    part = by_component(alone(machine_cpu_s=[0, 0, 0], run_cpu_s=[0, 0, 0], package_j=[0.0, 45.0, 90.0]))[
+        "cpu"
+    ]
     assert part.power.power_w.tolist() == [40.0, 40.0]  # its idle power alone; 5 W are nobody's
 
 
@@ -96,8 +105,13 @@ def test_gpu_that_two_runs_claim_is_halved():
 
 
 def test_claims_on_one_gpu_do_not_touch_another_whose_name_begins_alike():
-    record = alone(gpu_j={"GPU-a1": [0, 300, 600], "GPU-a10": [0, 300, 600]}, claims={"GPU-a1": [2.0, 2.0, 2.0]})
-    assert [p.power.power_w.tolist() for p in attribute(record) if p.component == "gpu"] == [[150.0, 150.0], [300.0, 300.0]]
+    record = alone(
+        gpu_j={"GPU-a1": [0, 300, 600], "GPU-a10": [0, 300, 600]}, claims={"GPU-a1": [2.0, 2.0, 2.0]}
+    )
+    assert [p.power.power_w.tolist() for p in attribute(record) if p.component == "gpu"] == [
+        [150.0, 150.0],
+        [300.0, 300.0],
+    ]
 
 
 def test_failed_gpu_reading_costs_no_energy():
@@ -106,7 +120,9 @@ def test_failed_gpu_reading_costs_no_energy():
 
 
 def test_idle_power_is_split_again_when_a_run_comes():
-    part = by_component(alone(cpu_shares=[1.0, 1.0, 2.0], run_cpu_s=[0, 0, 0], machine_cpu_s=[0, 0, 0]))["cpu"]
+    part = by_component(alone(cpu_shares=[1.0, 1.0, 2.0], run_cpu_s=[0, 0, 0], machine_cpu_s=[0, 0, 0]))[
+        "cpu"
+    ]
     assert part.power.power_w.tolist() == [40.0, 20.0]  # alone, then with another in (part of) the step
 
 

@@ -74,7 +74,9 @@ def test_log_of_somebody_else_is_billed_at_its_own_boundary(boundary, component)
 
 
 def test_meter_with_an_error_gives_a_range():
-    bill = energy_of(power_series([3600.0], step_s=1000.0), low_fraction=0.95, high_fraction=1.1, note="").bill
+    bill = energy_of(
+        power_series([3600.0], step_s=1000.0), low_fraction=0.95, high_fraction=1.1, note=""
+    ).bill
     assert (bill.low_kwh, bill.high_kwh) == pytest.approx((0.95, 1.1), rel=1e-12)
 
 
@@ -85,7 +87,9 @@ def test_known_time_of_a_log_with_holes():
 def test_grams_have_the_range_of_energy_and_intensity():
     power = power_series([1000.0], step_s=3600.0)
     spread = Spread(hours=(1.0,), low_fraction=(0.7,), high_fraction=(1.4,), note="example")
-    bill = emissions_bill(power, intensity_series([400.0], spread=spread), energy_deviations=[Deviation("e", 0.1, 0.2)])
+    bill = emissions_bill(
+        power, intensity_series([400.0], spread=spread), energy_deviations=[Deviation("e", 0.1, 0.2)]
+    )
     # energy: 0.1 and 0.2 kWh x 400; intensity: 30 % and 40 % of 400
     assert bill.g == pytest.approx(400.0, rel=1e-12)
     assert bill.low_g == pytest.approx(400.0 - math.hypot(40.0, 120.0), rel=1e-12)
@@ -109,7 +113,9 @@ def test_partial_bill_says_how_much_is_covered_and_by_what():
 
 
 def test_nothing_covered_is_null_everywhere():
-    bill = emissions_bill(power_series([1.0]), intensity_series([NAN]), energy_deviations=[Deviation("e", 1.0, 1.0)])
+    bill = emissions_bill(
+        power_series([1.0]), intensity_series([NAN]), energy_deviations=[Deviation("e", 1.0, 1.0)]
+    )
     assert (bill.g, bill.low_g, bill.high_g, bill.intensity.mean_g_per_kwh) == (None, None, None, None)
     assert (bill.covered_fraction, bill.range_parts) == (0.0, ())
 
@@ -123,6 +129,8 @@ def test_direct_factors_stand_beside():
 
 def test_negative_marginal_grams_have_a_range_around_them():
     power = power_series([1000.0], step_s=3600.0)
-    bill = emissions_bill(power, intensity_series([-50.0], basis="marginal"), energy_deviations=[Deviation("e", 0.1, 0.2)])
+    bill = emissions_bill(
+        power, intensity_series([-50.0], basis="marginal"), energy_deviations=[Deviation("e", 0.1, 0.2)]
+    )
     # less energy is more grams: up by 0.1 x 50, down by 0.2 x 50
     assert np.array([bill.low_g, bill.g, bill.high_g]) == pytest.approx([-60.0, -50.0, -45.0], rel=1e-12)

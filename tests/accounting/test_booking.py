@@ -17,7 +17,12 @@ def entry_of(intensities=None, *, header=None, end=None, **book_options):
     """Return the entry of an hour with one CPU busy on the default machine: 91.25 W at the node."""
     record = make_record(header, t_ns=regular_edges(1, step_s=3600.0), machine_cpu_s=[0.0, 3600.0],
                          run_cpu_s=[0.0, 3600.0], end=end)  # fmt: skip
-    options = {"made": "2026-03-02T00:00:00.000000Z", "segments": {"a.seg": "00"}, "version": "0", **book_options}
+    options = {
+        "made": "2026-03-02T00:00:00.000000Z",
+        "segments": {"a.seg": "00"},
+        "version": "0",
+        **book_options,
+    }
     return book(record, intensities or Intensities(), **options)
 
 
@@ -95,7 +100,9 @@ def test_sci_needs_a_count_but_a_run_counts_itself():
     end = RunEnd(started_ns=START_NS, ended_ns=START_NS + H)
     given = Intensities(location=intensity_series([400.0]))
     assert entry_of(given, header=make_header(functional_unit="1000:token"), end=end).sci is None
-    assert entry_of(given, header=make_header(functional_unit="run"), end=end).sci.score_g == pytest.approx(36.5)
+    assert entry_of(given, header=make_header(functional_unit="run"), end=end).sci.score_g == pytest.approx(
+        36.5
+    )
 
 
 def test_problem_is_kept_in_the_entry():

@@ -31,7 +31,9 @@ def test_grams_follow_power_and_intensity_together():
 
 def test_power_may_cut_the_steps_of_the_intensity():
     # 0.5 kWh x 100 + 0.5 kWh x 300 = 200
-    assert operational(one_kw(1.0, after=0.5), intensity_series([100.0, 300.0])).g == pytest.approx(200.0, rel=1e-12)
+    assert operational(one_kw(1.0, after=0.5), intensity_series([100.0, 300.0])).g == pytest.approx(
+        200.0, rel=1e-12
+    )
 
 
 def test_energy_outside_the_intensity_is_energy_without_emissions():
@@ -47,7 +49,9 @@ def test_gap_in_intensity_is_reported_not_filled():
     assert account.mean_g_per_kwh == pytest.approx(300.0, rel=1e-12)
 
 
-@pytest.mark.parametrize("intensity", [intensity_series([NAN, NAN]), intensity_series([5.0], start_ns=START_NS + 9 * H)])
+@pytest.mark.parametrize(
+    "intensity", [intensity_series([NAN, NAN]), intensity_series([5.0], start_ns=START_NS + 9 * H)]
+)
 def test_nothing_covered_is_unknown_not_zero(intensity):
     account = operational(one_kw(2.0), intensity)
     assert np.isnan(account.g)
@@ -65,7 +69,9 @@ def test_zero_power_has_zero_grams_where_intensity_is_known():
 
 
 def test_negative_marginal_intensity_lowers_the_grams():
-    assert operational(one_kw(1.0), intensity_series([-50.0], basis="marginal")).g == pytest.approx(-50.0, rel=1e-12)
+    assert operational(one_kw(1.0), intensity_series([-50.0], basis="marginal")).g == pytest.approx(
+        -50.0, rel=1e-12
+    )
 
 
 def test_energy_is_told_apart_by_status():

@@ -10,7 +10,12 @@ from lowtide.errors import QuantityError
 
 @pytest.mark.parametrize(
     ("text", "unit"),
-    [("1e9:token", (1e9, "token")), ("1000:image", (1000.0, "image")), ("run", (1.0, "run")), (" 2.5:GPU hour ", (2.5, "GPU hour"))],
+    [
+        ("1e9:token", (1e9, "token")),
+        ("1000:image", (1000.0, "image")),
+        ("run", (1.0, "run")),
+        (" 2.5:GPU hour ", (2.5, "GPU hour")),
+    ],
 )
 def test_functional_units(text, unit):
     assert parse_functional_unit(text) == unit
@@ -18,7 +23,9 @@ def test_functional_units(text, unit):
 
 @pytest.mark.parametrize("text", ["", ":token", "0:token", "1e9", "-5:token", "1..2:token", "1e999:token"])
 def test_what_is_no_functional_unit_is_refused(text):
-    with pytest.raises(QuantityError, match="as a functional unit; write it like 1e9:token, 1000:image or run"):
+    with pytest.raises(
+        QuantityError, match="as a functional unit; write it like 1e9:token, 1000:image or run"
+    ):
         parse_functional_unit(text)
 
 

@@ -60,7 +60,8 @@ def test_unknown_carbon_says_how_to_know_it() -> None:
 
 def test_on_the_average_another_start_changes_what_is_allocated() -> None:
     assert instead(make_view(), later(0.25, 600.0)) == (
-        "instead  no plan; started at 2026-03-01T03:00Z (3h later) the same run would have been allocated 600 g, 25 % less"
+        "instead  no plan; started at 2026-03-01T03:00Z (3h later) the same run would have been "
+        "allocated 600 g, 25 % less"
     )
     assert instead(make_view(), later(0.005, 796.0)) == (
         "instead  no plan; no start in the next 24 h would have been allocated at least 1 % less"
@@ -69,8 +70,8 @@ def test_on_the_average_another_start_changes_what_is_allocated() -> None:
 
 def test_on_the_margin_another_start_avoids() -> None:
     assert instead(marginal_view(), later(0.25, 750.0)) == (
-        "instead  no plan; started at 2026-03-01T03:00Z (3h later) the same run would have avoided 25 %: "
-        "750 g at the margin"
+        "instead  no plan; started at 2026-03-01T03:00Z (3h later) the same run would have emitted 750 g "
+        "at the margin, 25 % avoided"
     )
     assert instead(marginal_view(), later(0.0, 1000.0)).endswith("would have avoided at least 1 %")
 

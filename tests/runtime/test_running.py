@@ -255,3 +255,10 @@ def test_two_runs_at_once_share_the_idle_power():
     idle = {name: shown(name)["energy"]["idle_kwh"] / shown(name)["duration_s"] for name in ("one", "two", "alone")}
     assert idle["one"] + idle["two"] <= idle["alone"] * 1.25  # they start and end some tenths apart
     assert idle["one"] <= idle["alone"] * 0.75
+
+
+def test_alarm_for_a_recorder_and_late_signals_do_not_outlive_the_command():
+    code = "import os, signal, time\nfor n in (1, 2, 15): os.kill(os.getppid(), n)\nos._exit(3)"
+    done = lowtide("run", "--", PY, "-c", code)
+    assert done.returncode in (3, 129, 130, 143)  # what the command made of signals sent back to it
+    assert done.stderr.startswith("energy")

@@ -77,19 +77,24 @@ def test_sixty_four_bit_counters_keep_every_count():
 
 @pytest.mark.parametrize("raw", [counts(5), counts(5, MISSING), counts(MISSING, MISSING)])
 def test_one_good_reading_of_a_counter_says_nothing(raw):
-    with pytest.raises(SeriesError, match="a counter needs two readings to say anything, got [01]"):
+    with pytest.raises(SeriesError, match=r"a counter needs two readings to say anything, got [01]"):
         counter_rates(at(*range(len(raw))), raw, scale=1.0)
 
 
 def test_readings_out_of_order_are_refused():
-    with pytest.raises(SeriesError, match="in order of time, each later than the one before; 1000000000 ns follows 1"):
+    with pytest.raises(
+        SeriesError, match="in order of time, each later than the one before; 1000000000 ns follows 1"
+    ):
         counter_rates(at(0, 1, 1), counts(1, 2, 3), scale=1.0)
     with pytest.raises(SeriesError, match="in order of time"):
         gauge_means(at(1, 0), np.array([1.0, 2.0]), max_gap_s=5.0)
 
 
 def test_gauge_is_a_trapezoid():
-    assert gauge_means(at(0, 1, 3), np.array([100.0, 200.0, 400.0]), max_gap_s=5.0).values.tolist() == [150.0, 300.0]
+    assert gauge_means(at(0, 1, 3), np.array([100.0, 200.0, 400.0]), max_gap_s=5.0).values.tolist() == [
+        150.0,
+        300.0,
+    ]
 
 
 def test_failed_gauge_reading_is_bridged_within_the_gap_and_unknown_beyond():

@@ -22,7 +22,11 @@ EDGES, VALUES = ns(0, 10, 20, 40), np.array([1.0, 3.0, 2.0])
 @pytest.mark.parametrize(
     ("edges", "values", "message"),
     [
-        ([0.0, 1.0], [1.0], r"edges_ns must be integers \(nanoseconds\), got float64; use .astype\('int64'\)"),
+        (
+            [0.0, 1.0],
+            [1.0],
+            r"edges_ns must be integers \(nanoseconds\), got float64; use .astype\('int64'\)",
+        ),
         ([0, 1, 2], [1.0], "3 edges do not bound 1 values; n values need n \\+ 1 edges"),
         ([[0, 1]], [1.0], "n values need n \\+ 1 edges"),
         ([0], [], "needs at least one step; got none"),

@@ -28,7 +28,9 @@ def test_constant_power():
 
 
 def test_unknown_boundary_is_refused_with_those_there_are():
-    with pytest.raises(BoundaryError, match="unknown boundary 'rack'; use one of chip, gpu, components, node, facility"):
+    with pytest.raises(
+        BoundaryError, match="unknown boundary 'rack'; use one of chip, gpu, components, node, facility"
+    ):
         power_series([1.0], boundary="rack")  # type: ignore[arg-type]
 
 

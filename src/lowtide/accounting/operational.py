@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from lowtide.errors import CoverageError
 from lowtide.model.energy import Boundary
@@ -79,20 +80,28 @@ def operational(power: PowerSeries, intensity: IntensitySeries) -> Operational:
         return _uncovered(power)
     # Cut first, so that a bill made again from the kept part of the intensity is the same to the digit.
     within = intensity.clip(start_ns=start_ns, end_ns=end_ns)
-    energy_j = steps.integrate(power.edges_ns, power.power_w, within.edges_ns)
+    edges = np.unique(np.concatenate((within.edges_ns, power.edges_ns[[0, -1]])))
+    all_j = steps.integrate(power.edges_ns, power.power_w, edges)
+    first = int(edges[0] < start_ns)  # 1 when power begins before the intensity
+    energy_j = all_j[first : first + len(within.status)]
     known = ~np.isnan(within.intensity_g_per_kwh)
-    if not (steps.covered_s(power.edges_ns, power.power_w, within.edges_ns)[known] > 0.0).any():
+    if not (energy_j[known].any() or _overlap(power, within, known)):
         return _uncovered(power)
     energy_j = energy_j[known]
     grams = energy_j * within.intensity_g_per_kwh[known] / J_PER_KWH
     by_status = np.bincount(within.status[known], weights=energy_j, minlength=len(STATUSES))
     return Operational(
         g=float(grams.sum()),
-        energy_kwh=power.energy_kwh(),
+        energy_kwh=kwh_from_j(float(all_j.sum())),
         covered_kwh=kwh_from_j(float(energy_j.sum())),
         of=power.boundary,
         kwh_by_status=tuple((s, kwh_from_j(float(j))) for s, j in zip(STATUSES, by_status, strict=True)),
     )
+
+
+def _overlap(power: PowerSeries, intensity: IntensitySeries, known: npt.NDArray[np.bool_]) -> bool:
+    """Return whether power is known at some time at which the intensity is."""
+    return bool((steps.covered_s(power.edges_ns, power.power_w, intensity.edges_ns)[known] > 0.0).any())
 
 
 def _uncovered(power: PowerSeries) -> Operational:

@@ -38,8 +38,17 @@ _GAPS = click.option("--gaps", type=click.Choice(["partial", "typical"]),
 @intensity_options
 @json_option
 @ledger_option
-def account(file: str, start: str | None, column: str | None, utc_offset: str | None, boundary: str, gaps: str | None, save: str | None,
-            as_json: bool, **flags: str | None) -> None:  # fmt: skip
+def account(
+    file: str,
+    start: str | None,
+    column: str | None,
+    utc_offset: str | None,
+    boundary: str,
+    gaps: str | None,
+    save: str | None,
+    as_json: bool,
+    **flags: str | None,
+) -> None:
     """Bill FILE, a power log in CSV or Parquet: `t_s` or instants, and a column in watts."""
     from lowtide.reporting.account import account_text
     from lowtide.runtime.account import Gaps, account_file

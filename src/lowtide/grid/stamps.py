@@ -113,7 +113,7 @@ def _parse_one(index: int, cell: str, utc: bool) -> int:
     text = text[:-1] + "Z" if text.endswith("z") else text
     try:
         t_ns = parse_instant_ns(_with_zone(text) if utc else text)
-    except (QuantityError, OverflowError) as error:
+    except QuantityError as error:
         raise BadCellError(index, _complaint(cell.strip(), error)) from error
     if not FIRST_NS <= t_ns < LAST_NS:
         raise BadCellError(index, f"{cell!r} lies outside the years 1970 to 2099")
@@ -136,7 +136,7 @@ def _complaint(cell: str, error: Exception) -> str:
         return "the instant is missing"
     if re.fullmatch(r"\d{4}-\d\d-\d\d", cell):
         return f"{cell!r} has no time zone; write {cell}T00:00Z for UTC, or name the column ts_utc"
-    if isinstance(error, OverflowError):
+    if isinstance(error.__cause__, OverflowError):
         return f"{cell!r} lies outside the years 1970 to 2099"
     hint = ", or name the column ts_utc if all of it is UTC" if "no time zone" in str(error) else ""
     if re.fullmatch(r"\d{9,}(\.\d+)?", cell):

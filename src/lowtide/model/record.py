@@ -10,7 +10,7 @@ from lowtide.model.hardware import Channel
 from lowtide.model.machine import CpuPowerModel, Machine, MemoryPowerModel, RestModel
 
 if TYPE_CHECKING:
-    from lowtide.series.steps import FloatArray, IntArray
+    from lowtide.arrays import FloatArray, IntArray
 
 __all__ = [
     "Attribution",
@@ -122,7 +122,11 @@ class RunHeader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Telemetry:
-    """What the operating system says the run used, beside power; null is unknown."""
+    """What the operating system says the run used, beside power; null is unknown.
+
+    Peak memory is the kernel's for the largest process of the command; where that is not known, the largest
+    sum over its processes that was read.
+    """
 
     cpu_seconds: float | None = None
     peak_memory_bytes: int | None = None

@@ -31,8 +31,7 @@ _EMPTY: Final = frozenset(("", "nan", "null", "none"))
 _FAILURES: Final = frozenset(("na", "n/a", "err!"))
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _ZONE: Final = re.compile(r"(?:Z| ?UTC|[+-]\d\d:?\d\d)$")
-_ODD: Final = re.compile(r"[^\d\n :./T-]|-\d\d:?\d\d$|^.{0,9}$", re.ASCII | re.MULTILINE)
-"""What numpy would read in its own way, or not at all: words, offsets, a year alone."""
+_STAMP: Final = re.compile(r"\d{4}([-/])\d\d\1\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?", re.ASCII)
 _UNIT_NS: Final = {"s": NS_PER_S, "ms": 1_000_000, "us": 1000, "ns": 1}
 _FIRST_EPOCH_S: Final = 1e8
 """Numbers below this many seconds (1973) count from a start, those above from 1970."""
@@ -73,7 +72,7 @@ def text_instants(cells: Sequence[str]) -> Stamps:
 
 
 def _alike(cells: Sequence[str]) -> Stamps | None:
-    """Return the instants when all cells end in the offset of the first one, else None."""
+    """Return the instants when all cells have the form and the offset of the first one, else None."""
     stems = [cell.strip() for cell in cells]
     zone = _ZONE.search(stems[0]) if stems else None
     suffix = zone[0] if zone else ""
@@ -81,11 +80,16 @@ def _alike(cells: Sequence[str]) -> Stamps | None:
         if not all(stem.endswith(suffix) for stem in stems):
             return None
         stems = [stem[: -len(suffix)] for stem in stems]
-    joined = "\n".join(stems)
-    if not stems or _ODD.search(joined):
+    joined, width = "".join(stems), len(stems[0]) if stems else 0
+    if not stems or not _STAMP.fullmatch(stems[0]) or set(map(len, stems)) != {width} or not joined.isascii():
+        return None
+    chars = np.frombuffer(joined.replace("/", "-").encode(), np.uint8).reshape(-1, width)
+    is_digit = (chars[0] >= ord("0")) & (chars[0] <= ord("9"))
+    digits = chars[:, is_digit]
+    if (digits < ord("0")).any() or (digits > ord("9")).any() or (chars != chars[0])[:, ~is_digit].any():
         return None
     try:
-        local = np.array(joined.replace("/", "-").split("\n"), dtype="datetime64[ns]")
+        local = chars.view(f"S{width}").ravel().astype("datetime64[ns]")
     except ValueError:
         return None
     t_ns = local.astype(np.int64) - (offset_ns(suffix.strip()) if suffix else 0)

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +20,7 @@ __all__ = ["Column", "LogTable", "ParquetTable", "Stamps", "TextTable", "open_ta
 _PARQUET: Final = b"PAR1"
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 _SEPARATORS: Final = ",;\t"
+_CHUNK: Final = 50_000
 
 
 class Stamps(NamedTuple):
@@ -53,7 +55,7 @@ class TextTable:
     def __init__(self, path: str, data: bytes) -> None:
         self.path = path
         self._text = _decode(data, path)
-        header, self._header_line = _header(self._text, path)
+        header, self._header_line, self._body_at = _header(self._text, path)
         self._sep = max(_SEPARATORS, key=header.count)
         self._fields = next(csv.reader([header], delimiter=self._sep, skipinitialspace=True))
         self.names = tuple(name.strip() for name in self._fields)
@@ -71,12 +73,25 @@ class TextTable:
         DataFileError
             If a row has another number of fields than the header.
         """
+        plain = self._plain_columns(wanted)
+        if plain is not None:
+            return list(plain)
+        rows = [row for _, row in self._rows()]
+        return [[row[i] for row in rows] for i in wanted]
+
+    def _plain_columns(self, wanted: Sequence[int]) -> list[list[str]] | None:
+        """Return columns of a file whose rows are all alike, None for any other."""
         found: list[list[str]] = [[] for _ in wanted]
-        pairs = list(zip(found, wanted, strict=True))
-        for _, row in self._rows():
-            for cells, i in pairs:
-                cells.append(row[i])
-        return list(found)
+        reader, n = self._reader(), len(self.names)
+        try:
+            while rows := list(islice(reader, _CHUNK)):
+                if set(map(len, rows)) != {n} or self._fields in rows:
+                    return None
+                for cells, i in zip(found, wanted, strict=True):
+                    cells.extend([row[i] for row in rows])
+        except csv.Error:
+            return None
+        return found
 
     def refuse(self, message: str, *, row: int | None = None, column: int | None = None) -> DataFileError:
         """Return the error for a row and column counted from 0, as line and column of the file."""
@@ -88,20 +103,23 @@ class TextTable:
     def _line(self, row: int) -> int:
         return next(line for i, (line, _) in enumerate(self._rows()) if i == row)
 
+    def _reader(self) -> Any:
+        text = io.StringIO(self._text, newline="")
+        text.seek(self._body_at)
+        return csv.reader(text, delimiter=self._sep, skipinitialspace=True)
+
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield (line, fields) of every row of data."""
-        n = len(self.names)
-        text = io.StringIO(self._text, newline="")
-        reader = csv.reader(text, delimiter=self._sep, skipinitialspace=True)
+        n, reader = len(self.names), self._reader()
         try:
             for row in reader:
-                if reader.line_num <= self._header_line or row == self._fields:
-                    continue
-                fields = row if len(row) == n else self._fit(row, reader.line_num)
+                line = self._header_line + reader.line_num
+                fields = None if row == self._fields else row if len(row) == n else self._fit(row, line)
                 if fields is not None:
-                    yield reader.line_num, fields
+                    yield line, fields
         except csv.Error as error:
-            raise DataFileError(str(error), path=self.path, line=reader.line_num) from error
+            line = self._header_line + reader.line_num
+            raise DataFileError(str(error), path=self.path, line=line) from error
 
     def _fit(self, row: list[str], line: int) -> list[str] | None:
         """Return an odd row without empty fields too many, None for one to pass over."""
@@ -223,9 +241,14 @@ def _decode(data: bytes, path: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-def _header(text: str, path: str) -> tuple[str, int]:
-    """Return the first line that is neither blank nor a comment, and its number."""
-    for number, line in enumerate(io.StringIO(text), start=1):
+def _header(text: str, path: str) -> tuple[str, int, int]:
+    """Return the first line that is neither blank nor a comment, its number, and where the next one begins."""
+    at, number = 0, 1
+    while at < len(text):
+        end = text.find("\n", at)
+        end = len(text) if end < 0 else end
+        line = text[at:end]
         if line.strip() and not line.lstrip().startswith("#"):
-            return line.rstrip("\n"), number
+            return line, number, min(end + 1, len(text))
+        at, number = end + 1, number + 1
     raise DataFileError("the file is empty", path=path)

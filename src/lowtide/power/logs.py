@@ -39,7 +39,8 @@ from lowtide.units import NS_PER_S
 
 __all__ = ["PowerLog", "read_power_log"]
 
-_FIRST_NS: Final = 0
+_FIRST_NS: Final = 946_684_800 * NS_PER_S
+"""2000-01-01T00:00Z; an older stamp is of a clock that was not set."""
 _LAST_NS: Final = 4_102_444_800 * NS_PER_S
 
 
@@ -184,10 +185,13 @@ def _instants(
             if elapsed:
                 t_ns = t_ns + _start_of_elapsed(table, layout.when, start_ns)
                 start_ns = None
+            else:
+                _check_years(table, layout.when, t_ns)
         else:
             stamps = text_instants(when) if isinstance(when, list) else when
             assert isinstance(stamps, Stamps)
             t_ns = stamps.t_ns
+            _check_years(table, layout.when, t_ns)
             if stamps.naive and not layout.utc:
                 t_ns = t_ns - _offset(table, layout.when, when, stamps, start_ns, utc_offset)
                 start_ns = utc_offset = None
@@ -196,11 +200,14 @@ def _instants(
     if start_ns is not None or utc_offset is not None:
         name = "--start" if start_ns is not None else "--utc-offset"
         raise InputError(f"{table.path}: {table.names[layout.when]} says itself when it was; drop {name}")
+    return t_ns
+
+
+def _check_years(table: LogTable, column: int, t_ns: IntArray) -> None:
     outside = np.flatnonzero((t_ns < _FIRST_NS) | (t_ns >= _LAST_NS))
     if len(outside):
-        what = "lies outside the years 1970 to 2099"
-        raise table.refuse(what, row=int(outside[0]), column=layout.when)
-    return t_ns
+        what = f"{format_instant(int(t_ns[outside[0]]))} lies outside the years 2000 to 2099"
+        raise table.refuse(what, row=int(outside[0]), column=column)
 
 
 def _start_of_elapsed(table: LogTable, column: int, start_ns: int | None) -> int:

@@ -53,7 +53,7 @@ def escaped(text: str) -> str:
 
 def bibtex_comments(views: Sequence[RunView]) -> str:
     """Return the sources the figures rest on as BibTeX in comments."""
-    lines = [line for source in sources_of(views) for line in source.bibtex().splitlines()]
+    lines = [line for source in sources_of(views, without="direct") for line in source.bibtex().splitlines()]
     lines += [f"Given by the user: {clean(source)}" for source in unnamed_sources(views)]
     if not lines:
         return "% No data source was used.\n"
@@ -61,12 +61,10 @@ def bibtex_comments(views: Sequence[RunView]) -> str:
 
 
 def _energy(views: Sequence[RunView], totals: Totals) -> str:
-    n = totals.n_runs
-    bad = [
-        f"{count} {status}" for status, count in totals.by_status.items() if count and status != "finished"
-    ]
-    runs = f"{n} runs" if n > 1 else "one run"
-    runs += f" ({', '.join(bad)} included)" if bad else ""
+    bad = {status: n for status, n in totals.by_status.items() if n and status != "finished"}
+    runs = f"{totals.n_runs} runs" if totals.n_runs > 1 else "one run"
+    included = ", ".join(f"{n} {status}" for status, n in bad.items()) + " included"
+    runs += f" ({included if totals.n_runs > 1 else next(iter(bad))})" if bad else ""
     took = format_duration(totals.hours * 3600.0)
     words = f"This work took {runs}, {took} in all, on {' and on '.join(hardware_words(views))}."
     if not totals.energies:

@@ -151,12 +151,14 @@ _SOURCES: Final = (
 )
 
 
-def _texts(view: RunView) -> list[str]:
-    """Return every text of a bill that names where a figure comes from."""
+def _texts(view: RunView, without: str) -> list[str]:
+    """Return the texts of a bill that name where a figure comes from."""
     entry, header = view.entry, view.header
     if entry is None:
         return []
-    signals = [f"{signal.source} {signal.vintage}" for signal in entry.signals.values()]
+    signals = [
+        f"{signal.source} {signal.vintage}" for name, signal in entry.signals.items() if name != without
+    ]
     modelled = [
         entry.energy.method_notes.get(n, "") for n, k in entry.energy.method.items() if k == "modelled"
     ]
@@ -164,9 +166,16 @@ def _texts(view: RunView) -> list[str]:
     return [*signals, *modelled, *(models[n] for n in models if entry.energy.method.get(n) == "modelled")]
 
 
-def sources_of(views: Sequence[RunView]) -> tuple[Source, ...]:
-    """Return the sources the bills rest on, in the order of the list above."""
-    texts = [text for view in views for text in _texts(view)]
+def sources_of(views: Sequence[RunView], *, without: str = "") -> tuple[Source, ...]:
+    """Return the sources the bills rest on, in the order of the list above.
+
+    Parameters
+    ----------
+    views : sequence of RunView
+    without : str
+        A signal that is not shown, like ``direct``, so that nothing is cited for it.
+    """
+    texts = [text for view in views for text in _texts(view, without)]
     return tuple(source for source in _SOURCES if any(source.mark in text for text in texts))
 
 

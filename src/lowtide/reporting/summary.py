@@ -84,7 +84,9 @@ def _shift_words(view: RunView, shift: Shift | None, note: str) -> str:
     later = format_duration((shift.start_ns - view.end.started_ns) / 1e9)
     saved, g = percent(shift.saving_fraction), grams(shift.g)
     # Shifting changes what a grid's average allots to the run; only the margin says what is avoided.
-    outcome = f"avoided {saved}: {g} at the margin" if marginal else f"been allocated {g}, {saved} less"
+    outcome = (
+        f"emitted {g} at the margin, {saved} avoided" if marginal else f"been allocated {g}, {saved} less"
+    )
     return f"started at {minute(shift.start_ns)} ({later} later) the same run would have {outcome}"
 
 

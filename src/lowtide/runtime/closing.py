@@ -10,6 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from lowtide.errors import LowtideError, StoreError
@@ -109,7 +110,8 @@ def _close(journal_dir: str, header: RunHeader, ledger: Ledger) -> None:
         ledger.create(header)
     n_rows = _seal_rest(journal_dir, ledger, header.run_id)
     if ledger.end(header.run_id) is None:
-        ledger.write_end(header.run_id, _end_of(journal_dir, header, ledger))
+        end = _with_peak_memory(_end_of(journal_dir, header, ledger), ledger, header.run_id)
+        ledger.write_end(header.run_id, end)
     if ledger.last_entry(header.run_id) is None:
         from lowtide.runtime.billing import bill
 
@@ -164,6 +166,22 @@ def _end_of(journal_dir: str, header: RunHeader, ledger: Ledger) -> RunEnd:
     return RunEnd(
         started_ns=record.start_ns, ended_ns=record.end_ns, observed=False, counts=counts, note=note
     )
+
+
+def _with_peak_memory(end: RunEnd, ledger: Ledger, run_id: str) -> RunEnd:
+    """Return the end with the largest memory that was read, where nobody else knows the peak."""
+    from lowtide.stores.records import read_record
+
+    if end.telemetry.peak_memory_bytes is not None:
+        return end
+    try:
+        resident = read_record(ledger, run_id).readings["run.rss"].raw
+    except (LowtideError, KeyError):
+        return end
+    peak = float(resident.max()) if len(resident) else 0.0
+    if not peak > 0.0:
+        return end
+    return replace(end, telemetry=replace(end.telemetry, peak_memory_bytes=int(peak)))
 
 
 def unclosed(root: str | None = None) -> Iterator[str]:

@@ -223,6 +223,13 @@ def _number(config: Config, name: str) -> float | None:
 
 
 def pue_of(setting: Setting | None) -> float | None:
+    """Return the PUE of a setting, None where nobody set one.
+
+    Raises
+    ------
+    QuantityError
+        If it is no number, or no facility can have it.
+    """
     if setting is None:
         return None
     try:
@@ -239,6 +246,13 @@ def pue_of(setting: Setting | None) -> float | None:
 
 
 def grid_choice(config: Config) -> GridChoice:
+    """Return which intensity the configuration asks for, its words checked.
+
+    Raises
+    ------
+    InputError
+        If a zone, provider or choice is unknown.
+    """
     zone = config.get("zone")
     intensity, provider, market = (
         config.get("intensity"),

@@ -183,6 +183,8 @@ def _close(header: RunHeader, *, summary: str | None, quiet: bool, say: Callable
 
     try:
         lines: Sequence[str] = in_child(work)
+    except KeyboardInterrupt:
+        lines = [f"lowtide: interrupted before the bill; `lowtide show {header.run_id}` makes it"]
     except LowtideError as error:
         lines = [
             f"lowtide: {header.run_id} is not billed yet: {error}; `lowtide show {header.run_id}` tries again"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 import sys
 import time
@@ -110,6 +111,7 @@ class Supervisor:
             self._note_end(end)
             self._finish_recorder()
         finally:
+            _drop_pending(waited)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return end
 
@@ -201,9 +203,12 @@ class Supervisor:
     def _end(self, job: _Job) -> RunEnd:
         code = os.waitstatus_to_exitcode(job.status or 0)
         usage = job.usage
+        own = resource.getrusage(resource.RUSAGE_SELF)
+        # The kernel hands our own peak down to a spawned child, so only a larger one is the command's.
+        is_own = usage.ru_maxrss <= own.ru_maxrss
         telemetry = Telemetry(
             cpu_seconds=usage.ru_utime + usage.ru_stime,
-            peak_memory_bytes=usage.ru_maxrss * _RU_MAXRSS_BYTES,
+            peak_memory_bytes=None if is_own else usage.ru_maxrss * _RU_MAXRSS_BYTES,
             disk_read_bytes=usage.ru_inblock * 512,
             disk_write_bytes=usage.ru_oublock * 512,
         )
@@ -251,6 +256,13 @@ def _next_signal(waited: set[int]) -> tuple[int, bool]:
         return info.si_signo, info.si_code > 0
     number = signal.sigwait(waited)
     return number, signal.Signals(number).name in _FROM_TERMINAL and sys.stdin.isatty()
+
+
+def _drop_pending(waited: set[int]) -> None:
+    """Forget signals meant for a command that has ended, and the alarm for a recorder nobody needs now."""
+    signal.setitimer(signal.ITIMER_REAL, 0.0)
+    while pending := signal.sigpending() & waited:
+        signal.sigwait(pending)
 
 
 def _send(pid: int, number: int) -> None:

@@ -14,8 +14,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from lowtide.arrays import FloatArray, IntArray
 from lowtide.errors import CoverageError, SeriesError
 from lowtide.units import NS_PER_S
 
@@ -33,9 +33,6 @@ __all__ = [
     "mean",
     "resample",
 ]
-
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
 
 
 def check_steps(edges_ns: Any, values: Any) -> tuple[IntArray, FloatArray]:
@@ -138,8 +135,9 @@ def integrate(edges_ns: IntArray, values: FloatArray, at_edges_ns: IntArray) -> 
     first, last = int(i[0]), int(i[-1])
     area = _areas(edges_ns[first : last + 2], values[first : last + 1])
     whole = np.add.reduceat(area, i - first)[:-1]  # from the step of each edge up to that of the next
-    if np.isnan(whole).any():  # rare, so the mask is made only when a sum has met a NaN
-        whole = np.add.reduceat(np.where(np.isnan(area), 0.0, area), i - first)[:-1]
+    if np.isnan(whole).any():  # the mask is made only when a sum has met a NaN
+        area[np.isnan(area)] = 0.0
+        whole = np.add.reduceat(area, i - first)[:-1]
     whole[i[1:] == i[:-1]] = 0.0  # both in one step: reduceat gives that step's area, not an empty sum
     return np.asarray(whole + np.diff(into), dtype=np.float64)
 

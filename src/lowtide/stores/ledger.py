@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from typing import Any
 
@@ -52,8 +53,9 @@ def journal_root() -> str:
     for path in candidates:
         try:
             os.makedirs(path, mode=0o700, exist_ok=True)
-            if hasattr(os, "getuid") and os.stat(path).st_uid != uid:
-                raise PermissionError(13, "belongs to another user")
+            found = os.lstat(path)
+            if not stat.S_ISDIR(found.st_mode) or (hasattr(os, "getuid") and found.st_uid != uid):
+                raise PermissionError(13, "is no folder of this user's")
             if not os.access(path, os.W_OK | os.X_OK):
                 raise PermissionError(13, "may not be written")
         except OSError as error:

@@ -1,0 +1,1 @@
+"""Kernels of planning: arrays in, arrays out, for many starts at once."""

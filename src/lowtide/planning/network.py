@@ -1,0 +1,371 @@
+"""From a job and its sites to a graph in time, and from a path back to segments.
+
+At every edge of the cells a job is, for each site and each number of interruptions so far,
+
+* *off*: paused, having run here last;
+* *on*: it was running here until now;
+* *warm*: a resume here is over now, so that it must run on;
+
+or it has not begun (the source) or is done (the sink). That, with the work done, is all the future depends
+on: the state space of the exact dynamic programme.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+
+from lowtide.model.planning import Job, OperatingPoint
+from lowtide.planning.menu import Corner, corners, prefix_point
+from lowtide.planning.paths.graph import TIE_MOVE, TIE_PAUSE, TIE_START, Flexible, Graph, Plain
+from lowtide.planning.window import BoolArray, Cells
+from lowtide.series.steps import FloatArray, IntArray
+from lowtide.units import J_PER_KWH, NS_PER_S
+
+__all__ = ["FINISH", "IDLE", "MOVE", "NOTHING", "RESUME", "RUN", "STOP", "SHARE", "Network", "build"]
+
+RUN: Final = 0
+"""Run through a cell at one point."""
+IDLE: Final = 1
+"""Be off for a cell."""
+RESUME: Final = 2
+"""Resume here."""
+MOVE: Final = 3
+"""Leave here for another site and resume there."""
+FINISH: Final = 4
+"""Be done."""
+NOTHING: Final = 5
+"""The empty path; in the relaxation only."""
+STOP: Final = 6
+"""Flexible: run for part of a cell, then be off."""
+SHARE: Final = 7
+"""Flexible: share a cell between two points."""
+
+_OFF, _ON, _WARM = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Deeds:
+    """What arcs stand for, all arrays of shape (n_arcs,).
+
+    Attributes
+    ----------
+    kind : int64 array
+    cell : int64 array
+        The cell, or for a resume or move the edge at which it begins to resume.
+    site, to_site : int64 arrays
+    point, other_point : int64 arrays
+        Positions in the site's menu.
+    """
+
+    kind: IntArray
+    cell: IntArray
+    site: IntArray
+    to_site: IntArray
+    point: IntArray
+    other_point: IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Network:
+    """A graph and what its arcs mean."""
+
+    graph: Graph
+    plain: Deeds
+    flexible: Deeds
+
+
+_PLAIN: Final = ("tail", "head", "work", "cost", "tie", "usable")
+_FLEXIBLE: Final = ("tail", "head", "low", "high", "cost", "rate", "tie")
+_DEEDS: Final = ("kind", "cell", "site", "to_site", "point", "other_point")
+_REAL: Final = ("cost", "rate")
+
+
+class _Rows:
+    """Collects arcs in blocks; a scalar stands for itself in every row of its block."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+        self.blocks: list[dict[str, object]] = []
+
+    def add(self, n: int, **columns: object) -> None:
+        if n:
+            self.blocks.append({"n": n, **columns})
+
+    def column(self, name: str, default: int = 0) -> np.ndarray:
+        dtype = np.float64 if name in _REAL else np.int64
+        if not self.blocks:
+            return np.empty(0, dtype=dtype)
+        parts = [np.broadcast_to(np.asarray(b.get(name, default), dtype=dtype), (b["n"],)) for b in self.blocks]  # type: ignore[arg-type]
+        return np.concatenate(parts)
+
+
+class _Builder:
+    """Writes the arcs of every site; cost is in [g/kWh * J], so that nice numbers stay exact."""
+
+    def __init__(
+        self, job: Job, cells: Cells, menus: Sequence[tuple[OperatingPoint, ...]], max_pauses: int | None
+    ) -> None:
+        self.job, self.cells, self.menus = job, cells, menus
+        self.n_sites = len(menus)
+        self.n_layers, self.counted = (1, 0) if max_pauses is None else (max_pauses + 1, 1)
+        self.n_nodes = 3 * (cells.n + 1) * self.n_sites * self.n_layers + 2
+        self.plain, self.flexible = _Rows(_PLAIN), _Rows(_FLEXIBLE)
+        self.negative = bool(np.nanmin(cells.intensity, initial=0.0) < 0.0)
+
+    def node(self, edge: IntArray, state: int, site: int, layer: int) -> IntArray:
+        """Return the nodes of one state at some edges, numbered in order of time."""
+        return 1 + ((edge * 3 + state) * self.n_sites + site) * self.n_layers + layer
+
+    @property
+    def sink(self) -> int:
+        return self.n_nodes - 1
+
+    def site(self, z: int) -> None:
+        """Write all arcs of one site but its moves."""
+        cells = self.cells
+        positive = cells.intensity[z] >= 0.0
+        for sign, mask in ((1, positive), (-1, cells.intensity[z] < 0.0)):
+            where = np.flatnonzero(mask)
+            if len(where):
+                menu = corners(self.menus[z], sign=sign)
+                for layer in range(self.n_layers):
+                    self._run(z, layer, where, menu)
+                    self._share(z, layer, where, menu)
+                    self._stop(z, layer, where, sign)
+        for layer in range(self.n_layers):
+            self._off(z, layer)
+            self._finish(z, layer)
+
+    def _sources(self, z: int, layer: int, where: IntArray) -> list[tuple[IntArray, IntArray | int, IntArray]]:
+        """Return (cells, tails, ties) of every way to be running at the start of a cell."""
+        later = where[where >= 1]
+        ways: list[tuple[IntArray, IntArray | int, IntArray]] = [
+            (later, self.node(later, state, z, layer), np.zeros(len(later), dtype=np.int64))
+            for state in (_ON, _WARM)
+        ]
+        if layer == 0:
+            first = where[self.cells.may_start[z, where]]
+            ways.append((first, 0, first * TIE_START))
+        return ways
+
+    def _run(self, z: int, layer: int, where: IntArray, menu: tuple[Corner, ...]) -> None:
+        for corner in menu:
+            for cell, tail, tie in self._sources(z, layer, where):
+                self.plain.add(
+                    len(cell),
+                    tail=tail,
+                    head=self.node(cell + 1, _ON, z, layer),
+                    work=self._work(cell, corner),
+                    cost=self._area(z, cell) * corner.power_w,
+                    tie=tie,
+                    usable=1,
+                    kind=RUN,
+                    cell=cell,
+                    site=z,
+                    point=corner.point,
+                )
+
+    def _work(self, cell: IntArray, corner: Corner) -> IntArray:
+        """Return the work of whole cells at a point [ns]."""
+        width = self.cells.width_ns[cell]
+        return width if corner.throughput == 1.0 else np.rint(width * corner.throughput).astype(np.int64)
+
+    def _area(self, z: int, cell: IntArray) -> FloatArray:
+        return np.asarray(self.cells.intensity[z, cell] * self.cells.width_s[cell])
+
+    def _share(self, z: int, layer: int, where: IntArray, menu: tuple[Corner, ...]) -> None:
+        for slow, quick in pairwise(menu):
+            for cell, tail, tie in self._sources(z, layer, where):
+                low, high = self._work(cell, slow), self._work(cell, quick)
+                step_w = (quick.power_w - slow.power_w) / (quick.throughput - slow.throughput)
+                rate = self.cells.intensity[z, cell] * step_w / NS_PER_S
+                self.flexible.add(
+                    len(cell),
+                    tail=tail,
+                    head=self.node(cell + 1, _ON, z, layer),
+                    low=low,
+                    high=high,
+                    cost=self._area(z, cell) * slow.power_w - rate * low,
+                    rate=rate,
+                    tie=tie,
+                    kind=SHARE,
+                    cell=cell,
+                    site=z,
+                    point=slow.point,
+                    other_point=quick.point,
+                )
+
+    def _stop(self, z: int, layer: int, where: IntArray, sign: int) -> None:
+        """Write the ways to run for part of a cell and then be off, or be done."""
+        idle_w = self.job.idle_power_w
+        for then_w, done in ((idle_w, False), (0.0, True)):
+            corner = prefix_point(self.menus[z], then_w, sign=sign)
+            for cell, tail, tie in self._sources(z, layer, where):
+                high, c = self._work(cell, corner), self.cells.intensity[z, cell]
+                head: object = self.sink if done else self.node(cell + 1, _OFF, z, layer)
+                cost = self._area(z, cell) * then_w
+                rate = c * (corner.power_w - then_w) / corner.throughput / NS_PER_S
+                deed = {"cell": cell, "site": z, "point": corner.point, "other_point": -2 if done else -1}
+                self.flexible.add(
+                    len(cell), tail=tail, head=head, low=0, high=high, cost=cost, rate=rate, tie=tie,
+                    kind=STOP, **deed,
+                )  # fmt: skip
+                if self.negative:
+                    for work in (np.zeros_like(high), high):
+                        self.plain.add(
+                            len(cell), tail=tail, head=head, work=work, cost=cost + rate * work, tie=tie,
+                            usable=0, kind=NOTHING,
+                        )  # fmt: skip
+
+    def _off(self, z: int, layer: int) -> None:
+        """Write stopping at an edge and staying off, each for a whole cell."""
+        cell = np.flatnonzero(self._may_idle(z))
+        cell = cell[cell >= 1]
+        cost = np.nan_to_num(self._area(z, cell)) * self.job.idle_power_w
+        for state in (_OFF, _ON):
+            self.plain.add(
+                len(cell),
+                tail=self.node(cell, state, z, layer),
+                head=self.node(cell + 1, _OFF, z, layer),
+                work=0,
+                cost=cost,
+                usable=1,
+                kind=IDLE,
+                cell=cell,
+                site=z,
+            )
+
+    def _may_idle(self, z: int) -> BoolArray:
+        known = ~np.isnan(self.cells.intensity[z])
+        return known if self.job.idle_power_w else np.ones_like(known)
+
+    def _finish(self, z: int, layer: int) -> None:
+        edge = np.arange(1, self.cells.n + 1, dtype=np.int64)
+        tail = self.node(edge, _ON, z, layer)
+        self.plain.add(len(edge), tail=tail, head=self.sink, work=0, cost=0.0, usable=1, kind=FINISH, site=z)
+
+    def resume(self, z: int) -> None:
+        """Write the resumes of one site, and the moves to it."""
+        edge, warm, cost = self._resumes(z)
+        for layer in range(self.n_layers - self.counted):
+            later = layer + self.counted
+            self.plain.add(
+                len(edge),
+                tail=self.node(edge, _OFF, z, layer),
+                head=self.node(warm, _WARM, z, later),
+                work=0,
+                cost=cost,
+                tie=TIE_PAUSE,
+                usable=1,
+                kind=RESUME,
+                cell=edge,
+                site=z,
+                to_site=z,
+            )
+            for origin in range(self.n_sites):
+                if origin != z:
+                    self._move(origin, z, layer, later, edge, warm, cost)
+
+    def _resumes(self, z: int) -> tuple[IntArray, IntArray, FloatArray]:
+        """Return (edges where a resume may begin, edges where it is over, cost)."""
+        cells, job = self.cells, self.job
+        edge = np.flatnonzero(cells.may_start[z])
+        edge = edge[edge >= 1]
+        time_ns = round(job.resume_time_s * NS_PER_S)
+        end_ns = cells.edges_ns[edge] + time_ns
+        edge, end_ns = edge[end_ns < cells.edges_ns[-1]], end_ns[end_ns < cells.edges_ns[-1]]
+        warm = cells.index_of(end_ns)
+        unknown = cells.n_unknown(z)
+        known = unknown[np.maximum(warm, edge + 1)] == unknown[edge]
+        edge, warm = edge[known], warm[known]
+        energy_j = job.resume_energy_kwh * J_PER_KWH
+        if time_ns == 0:
+            return edge, warm, cells.intensity[z, edge] * energy_j
+        areas = cells.areas(z)
+        power_w = self.menus[z][0].power_w + energy_j / job.resume_time_s
+        return edge, warm, (areas[warm] - areas[edge]) * power_w
+
+    def _move(
+        self, origin: int, z: int, layer: int, later: int, edge: IntArray, warm: IntArray, cost: FloatArray
+    ) -> None:
+        """Write the moves from one site to another: leave, arrive where a resume may begin, resume."""
+        cells, job = self.cells, self.job
+        time_ns = round(job.migrate_time_s * NS_PER_S)
+        leave_ns = cells.edges_ns[edge] - time_ns
+        fits = leave_ns > cells.edges_ns[0]
+        edge, warm, cost = edge[fits], warm[fits], cost[fits]
+        leave = cells.index_of(leave_ns[fits])
+        known = np.ones(len(edge), dtype=np.bool_)
+        energy_j = job.migrate_energy_kwh * J_PER_KWH
+        if time_ns == 0:
+            cost = cost + cells.intensity[z, edge] * energy_j
+        elif energy_j:
+            areas, unknown = cells.areas(z), cells.n_unknown(z)
+            cost = cost + (areas[edge] - areas[leave]) * (energy_j / job.migrate_time_s)
+            known &= unknown[edge] == unknown[leave]
+        if job.idle_power_w:
+            areas, unknown = cells.areas(origin), cells.n_unknown(origin)
+            cost = cost + (areas[edge] - areas[leave]) * job.idle_power_w
+            known &= unknown[edge] == unknown[leave]
+        for state in (_OFF, _ON):
+            self.plain.add(
+                int(known.sum()),
+                tail=self.node(leave[known], state, origin, layer),
+                head=self.node(warm[known], _WARM, z, later),
+                work=0,
+                cost=cost[known],
+                tie=TIE_PAUSE + TIE_MOVE,
+                usable=1,
+                kind=MOVE,
+                cell=edge[known],
+                site=origin,
+                to_site=z,
+            )
+
+
+def build(
+    job: Job,
+    cells: Cells,
+    menus: Sequence[tuple[OperatingPoint, ...]],
+    *,
+    max_pauses: int | None = None,
+) -> Network:
+    """Return the graph of a job over the cells of some sites.
+
+    Parameters
+    ----------
+    job : Job
+    cells : Cells
+        Cut with ``after_ns`` the resume time and ``before_ns`` the time of a move.
+    menus : sequence of tuples of OperatingPoint
+        One a site, baseline first.
+    max_pauses : int, optional
+        Count interruptions and allow no more than this; each one more makes the graph that much larger.
+
+    Notes
+    -----
+    Size: O(n_cells * (n_sites * n_points + n_sites ** 2)) arcs, times ``max_pauses + 1``.
+    """
+    builder = _Builder(job, cells, menus, max_pauses)
+    for z in range(len(menus)):
+        builder.site(z)
+        builder.resume(z)
+    builder.plain.add(1, tail=0, head=builder.sink, work=0, cost=0.0, usable=0, kind=NOTHING)
+    rows = builder.plain
+    order = np.argsort(rows.column("head"), kind="stable")
+    plain = {name: rows.column(name)[order] for name in _PLAIN}
+    plain["usable"] = plain["usable"].astype(np.bool_)
+    return Network(
+        graph=Graph(
+            n_nodes=builder.n_nodes,
+            plain=Plain(**plain),
+            flexible=Flexible(**{name: builder.flexible.column(name) for name in _FLEXIBLE}),
+        ),
+        plain=Deeds(**{name: rows.column(name)[order] for name in _DEEDS}),
+        flexible=Deeds(**{name: builder.flexible.column(name) for name in _DEEDS}),
+    )
