@@ -169,6 +169,14 @@ def test_every_name_of_the_nomenclature_is_used() -> None:
     assert [name for name in names if not re.search(rf"\b{name}\b", source)] == []
 
 
+def test_output_of_the_demo_is_quoted_as_it_is() -> None:
+    printed = (ROOT / "examples" / "train_digits.out").read_text().splitlines()
+    for page in (ROOT / "README.md", DOCS / "tutorial" / "first-run.md"):
+        quoted = re.findall(r"^(?:epoch .*|digits recognised.*)$", page.read_text(), re.MULTILINE)
+        assert quoted
+        assert [line for line in quoted if line not in printed] == []
+
+
 # Links
 
 

@@ -12,6 +12,7 @@
     |   |-- DataFileError               a file does not hold what it should; carries path, line, column
     |   |-- ConfigError                 a configuration file or variable is wrong
     |   `-- HardwareError               a device or model name is unknown
+    |-- NothingRecordedError            a run holds too few readings to say anything
     |-- RunNotFoundError (LookupError)  no run of that id, prefix or name in this ledger
     |-- SensorError (RuntimeError)      a sensor cannot be opened
     |-- StoreError (OSError)            a journal or ledger cannot be read or written
@@ -34,6 +35,7 @@ __all__ = [
     "InputError",
     "LowtideError",
     "MissingExtraError",
+    "NothingRecordedError",
     "QuantityError",
     "RunNotFoundError",
     "SensorError",
@@ -103,6 +105,10 @@ class ConfigError(InputError):
 
 class HardwareError(InputError):
     """A device or model name is unknown."""
+
+
+class NothingRecordedError(LowtideError):
+    """A run holds too few readings to say anything."""
 
 
 class RunNotFoundError(LowtideError, LookupError):

@@ -13,7 +13,7 @@ import pytest
 
 from lowtide.accounting.bills import emissions_bill, energy_of, node_energy
 from lowtide.accounting.uncertainty import Deviation
-from lowtide.errors import CoverageError
+from lowtide.errors import NothingRecordedError
 from lowtide.model.signal import Spread
 from lowtide.testing.builders import intensity_series, make_record, power_series, regular_edges
 
@@ -60,7 +60,7 @@ def test_record_without_two_readings_cannot_be_billed():
     from dataclasses import replace
 
     unknown = replace(record.header.memory_model, installed_gb=NAN)
-    with pytest.raises(CoverageError, match="holds fewer than two readings; there is nothing to bill"):
+    with pytest.raises(NothingRecordedError, match="holds fewer than two readings; there is nothing to bill"):
         node_energy(replace(record, header=replace(record.header, memory_model=unknown)))
 
 

@@ -106,7 +106,7 @@ def test_intensity_that_covers_the_power_passes():
         (one_kw(4.0), intensity_series([1.0]),
          "intensity for XX ends 2026-03-01T01:00:00.000000Z, 3 h before the power does; fetch a longer window or"),
         (one_kw(2.0), intensity_series([1.0, NAN]),
-         "intensity for XX is unknown in 1 steps, the first at 2026-03-01T01:00:00.000000Z; pass --gaps partial"),
+         "intensity for XX is unknown in 1 step, the first at 2026-03-01T01:00:00.000000Z; pass --gaps partial"),
         (one_kw(4.0), intensity_series([1.0], zone=None), r"intensity for no named zone \(builder\) ends"),
     ],
 )  # fmt: skip

@@ -34,8 +34,10 @@ def _children(pid: int) -> dict[str, int]:
             command = Path(f"/proc/{name}/cmdline").read_bytes()
         except (OSError, IndexError):
             continue
-        if ppid == pid and command:
-            found["recorder" if b"lowtide.runtime.recorder" in command else "job"] = int(name)
+        if ppid == pid and b"lowtide.runtime.recorder" in command:
+            found["recorder"] = int(name)
+        elif ppid == pid and b"time.sleep" in command and b"lowtide" not in command:
+            found["job"] = int(name)
     return found
 
 
@@ -104,9 +106,12 @@ def _closed_status(lowtide: list[str], env: dict[str, str]) -> dict[str, object]
 def _judge(shown: dict, killed_at: float, victim: str, messages: str) -> dict[str, object]:
     from datetime import datetime
 
-    if shown.get("ended") is None or shown.get("energy") is None:
-        return {"ok": False, "why": "no bill", "status": shown["status"], "stderr": shown.get("stderr", messages)}
+    if shown.get("ended") is None:
+        return {"ok": False, "why": "never closed", "status": shown["status"], "stderr": shown.get("stderr", messages)}
     started = datetime.fromisoformat(shown["started"]).timestamp()
+    if shown["energy"] is None:  # killed before the second reading: all of its life is lost
+        lost_s = killed_at - datetime.fromisoformat(shown["created"]).timestamp()
+        return {"ok": lost_s <= 1.0, "status": shown["status"], "lost_s": round(lost_s, 3), "stderr": messages}
     ended = datetime.fromisoformat(shown["ended"]).timestamp()
     should_last_until = min(ended, killed_at) if "supervisor" not in victim else killed_at
     lost_s = max(0.0, should_last_until - ended) if shown["status"] == "incomplete" else 0.0

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from lowtide.errors import DataFileError
+from lowtide.errors import NothingRecordedError
 from lowtide.model.hardware import Channel
 from lowtide.model.record import RunEnd
 from lowtide.stores.codec import to_plain
@@ -123,5 +123,5 @@ def test_events_come_in_order_and_once():
 
 
 def test_run_without_readings_says_so():
-    with pytest.raises(DataFileError, match="holds no readings"):
+    with pytest.raises(NothingRecordedError, match="holds no readings"):
         record_of()

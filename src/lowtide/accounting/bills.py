@@ -10,7 +10,7 @@ import numpy as np
 from lowtide.accounting.attribution import ComponentPower, attribute, total_of
 from lowtide.accounting.operational import Operational, operational
 from lowtide.accounting.uncertainty import Deviation, combine, scale_to
-from lowtide.errors import CoverageError
+from lowtide.errors import NothingRecordedError
 from lowtide.model.ledger import EmissionsBill, EnergyBill, IntensityUsed, MethodKind, RangePart
 from lowtide.model.machine import RestModel
 from lowtide.model.record import Gap, Record, RunEnd
@@ -68,7 +68,7 @@ def node_energy(record: Record) -> NodeEnergy:
 
     Raises
     ------
-    CoverageError
+    NothingRecordedError
         If nothing at all was recorded.
     """
     log = _logged(record)
@@ -76,7 +76,7 @@ def node_energy(record: Record) -> NodeEnergy:
         return log
     parts = attribute(record)
     if not parts:
-        raise CoverageError(
+        raise NothingRecordedError(
             f"run {record.header.run_id} holds fewer than two readings; there is nothing to bill"
         )
     merged, rest = _merge(parts), record.header.rest_model

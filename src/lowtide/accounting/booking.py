@@ -72,7 +72,7 @@ def book(
 
     Raises
     ------
-    CoverageError
+    NothingRecordedError
         If nothing was recorded.
     """
     node = node_energy(record)

@@ -140,6 +140,6 @@ def check_covers(power: PowerSeries, intensity: IntensitySeries) -> None:
     if len(holes):
         at = format_instant(int(inside.edges_ns[holes[0]]))
         raise CoverageError(
-            f"intensity for {zone} is unknown in {len(holes)} steps, the first at {at}; "
+            f"intensity for {zone} is unknown in {len(holes)} step{'s' * (len(holes) > 1)}, the first at {at}; "
             "pass --gaps partial (gaps='partial') for a partial bill, or --gaps typical"
         )

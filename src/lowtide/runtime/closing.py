@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from lowtide.errors import LowtideError, StoreError
+from lowtide.errors import LowtideError, NothingRecordedError, StoreError
 from lowtide.model.record import RunEnd, RunHeader
 from lowtide.stores.codec import from_plain, read_json, to_plain, write_bytes, write_json
 from lowtide.stores.journal import iter_files, read_journal
@@ -108,7 +108,7 @@ def close_run(journal_dir: str, *, wait_s: float = 0.0) -> tuple[Ledger, str] | 
 def _close(journal_dir: str, header: RunHeader, ledger: Ledger) -> None:
     if not os.path.exists(os.path.join(ledger.run_dir(header.run_id), "run.json")):
         ledger.create(header)
-    n_rows = _seal_rest(journal_dir, ledger, header.run_id)
+    _seal_rest(journal_dir, ledger, header.run_id)
     if ledger.end(header.run_id) is None:
         end = _with_peak_memory(_end_of(journal_dir, header, ledger), ledger, header.run_id)
         ledger.write_end(header.run_id, end)
@@ -117,15 +117,13 @@ def _close(journal_dir: str, header: RunHeader, ledger: Ledger) -> None:
 
         try:
             bill(ledger, header.run_id)
-        except LowtideError:
-            if n_rows or os.listdir(ledger.segments_dir(header.run_id)):
-                raise  # there are readings, so there must be a bill
+        except NothingRecordedError:
+            pass  # killed before its second reading: a run that ended, with nothing to bill
     shutil.rmtree(journal_dir, ignore_errors=True)
 
 
-def _seal_rest(journal_dir: str, ledger: Ledger, run_id: str) -> int:
-    """Write what journals still hold as segments; return how many rows that were."""
-    n_rows = 0
+def _seal_rest(journal_dir: str, ledger: Ledger, run_id: str) -> None:
+    """Write what journals still hold as segments."""
     for path in iter_files(journal_dir):
         try:
             channels, rows, events = read_journal(path)
@@ -135,8 +133,6 @@ def _seal_rest(journal_dir: str, ledger: Ledger, run_id: str) -> int:
             writer = os.path.basename(path).removesuffix(".sqlite")
             data = encode_segment(writer=writer, channels=channels, rows=rows, events=events)
             write_bytes(os.path.join(ledger.segments_dir(run_id), f"{writer}-rest.seg"), data)
-            n_rows += len(rows)
-    return n_rows
 
 
 def _end_of(journal_dir: str, header: RunHeader, ledger: Ledger) -> RunEnd:

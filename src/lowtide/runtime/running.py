@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from lowtide.errors import LowtideError, StoreError
-from lowtide.model.record import RunEnd, RunHeader
+from lowtide.errors import InputError, LowtideError, StoreError
+from lowtide.model.record import GridChoice, RunEnd, RunHeader
 from lowtide.runtime.closing import RunLock, close_run, open_journal_dir
 from lowtide.runtime.config import Config
 from lowtide.runtime.isolate import in_child
@@ -45,7 +44,7 @@ def run_command(
         return error.status
     try:
         lenient = is_batch(env) and not strict
-        header, remarks = make_header(options, config, check_intensity=_check_intensity, lenient=lenient)
+        header, remarks = make_header(options, config, check_intensity=lambda choice: _check_intensity(choice, say), lenient=lenient)
         check_summary(summary)
     except StoreError as error:
         say(f"lowtide: {error}; the command runs unmeasured")
@@ -124,8 +123,6 @@ def check_summary(path: str | None) -> None:
     ------
     InputError
     """
-    from lowtide.errors import InputError
-
     if path is None:
         return
     folder = os.path.dirname(os.path.abspath(path))
@@ -133,16 +130,25 @@ def check_summary(path: str | None) -> None:
         raise InputError(f"--summary {path}: the folder {folder} does not exist or may not be written")
 
 
-def _check_intensity(choice: Any) -> None:
-    """Read the intensity once in a child: numpy and the file's contents must not stay in the supervisor."""
+def _check_intensity(choice: GridChoice, say: Callable[[str], None]) -> None:
+    """Read the intensity once in a child: numpy and the file's contents must not stay in the supervisor.
+
+    A mistake in it is refused; a child that crashes is no mistake of the user's, and the bill tries again.
+    """
 
     def check() -> None:
         from lowtide.runtime.billing import check_intensity
 
         check_intensity(choice)
 
-    if choice.intensity is not None or choice.market is not None:
+    if choice.intensity is None and choice.market is None:
+        return
+    try:
         in_child(check)
+    except InputError:
+        raise
+    except LowtideError as error:
+        say(f"lowtide: the intensity could not be checked ({error}); it is read again for the bill")
 
 
 def _create(ledger: Ledger, header: RunHeader, say: Callable[[str], None]) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from lowtide.errors import DataFileError, StoreError
+from lowtide.errors import NothingRecordedError, StoreError
 from lowtide.model.hardware import Channel
 from lowtide.model.record import Event, Gap, Readings, Record, RunEnd, RunHeader
 from lowtide.series.steps import IntArray
@@ -148,7 +148,9 @@ def read_record(ledger: Ledger, run_id: str) -> Record:
     Raises
     ------
     StoreError, DataFileError
-        If the header cannot be read, or no reading is left.
+        If the header cannot be read.
+    NothingRecordedError
+        If no reading is left.
     """
     header = ledger.header(run_id)
     end = ledger.end(run_id)
@@ -163,7 +165,7 @@ def record_from(
 ) -> Record:
     """Return the record held by segments."""
     if not segments:
-        raise DataFileError(f"run {header.run_id} holds no readings", path=path)
+        raise NothingRecordedError(f"run {header.run_id} holds no readings ({path})")
     writers = _by_writer(segments)
     wall_offset_ns = int(writers[-1].wall_offset_ns[-1])
     boot_ns = np.concatenate([ticks.boot_ns for ticks in writers])

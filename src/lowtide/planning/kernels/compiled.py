@@ -65,12 +65,10 @@ def compiled() -> Compiled:
     slide = _slider(jit)
     count = jit(count_runs)
 
-    def runs(values: IntArray, until: IntArray, first: IntArray, n_slots: IntArray, rest_ns: IntArray,
-             duration_ns: IntArray, threshold: IntArray, step_ns: int, out: IntArray) -> None:  # fmt: skip
-        for i in range(len(first)):
-            out[i] = count(
-                values, until, first[i], n_slots[i], rest_ns[i], duration_ns[i], threshold[i], step_ns
-            )
+    def runs(values: IntArray, until: IntArray, windows: IntArray, step_ns: int, out: IntArray) -> None:
+        for i in range(len(out)):
+            first, n_slots, rest_ns, duration_ns, threshold = windows[i]
+            out[i] = count(values, until, first, n_slots, rest_ns, duration_ns, threshold, step_ns)
 
     fast_runs = jit(runs)
 
@@ -80,9 +78,11 @@ def compiled() -> Compiled:
         slide(ranks.rank, ranks.values, ranks.n_known, bits, offsets, n_slots, k, total, last, following)
         return Least(total, last, following)
 
-    def runs_all(values: IntArray, until: IntArray, first: IntArray, *rest: Any) -> IntArray:
+    def runs_all(values: IntArray, until: IntArray, first: IntArray, n_slots: IntArray, rest_ns: IntArray,
+                 duration_ns: IntArray, threshold: IntArray, step_ns: int) -> IntArray:  # fmt: skip
         out = np.empty(len(first), dtype=np.int64)
-        fast_runs(values, until, first, *rest, out)
+        windows = np.column_stack((first, n_slots, rest_ns, duration_ns, threshold))
+        fast_runs(values, until, windows, step_ns, out)
         return out
 
     return Compiled(slide_all, runs_all)

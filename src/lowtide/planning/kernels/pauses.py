@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from lowtide.planning.kernels.ranked import Least
+from lowtide.planning.kernels.ranked import Least, side_by_side
 from lowtide.planning.kernels.slots import BEYOND, Arrivals, Slots
 from lowtide.series.steps import IntArray
 
@@ -154,59 +154,60 @@ def runs_each(
     """Return :func:`count_runs` of each of many windows, shape (q,)."""
     costs, ends = values.tolist(), until.tolist()
     windows = zip(
-        first.tolist(), n_slots.tolist(), rest_ns.tolist(), duration_ns.tolist(), threshold.tolist(), strict=True
+        first.tolist(),
+        n_slots.tolist(),
+        rest_ns.tolist(),
+        duration_ns.tolist(),
+        threshold.tolist(),
+        strict=True,
     )
     return np.array([count_runs(costs, ends, *window, step_ns) for window in windows], dtype=np.int64)
 
 
 def count_pauses(
-    slots: Slots, arrivals: Arrivals, threshold: IntArray, least: Least, runs: RunCounter, *, compiled: bool
+    slots: Slots,
+    until: IntArray,
+    arrivals: Arrivals,
+    threshold: IntArray,
+    least: Least,
+    compiled_runs: RunCounter | None,
 ) -> IntArray:
-    """Return the pauses of the cheapest plan of each arrival.
+    """Return the pauses of the cheapest plan of each arrival, shape (q,).
 
     Parameters
     ----------
     slots : Slots
+    until : int64 array, shape (n,)
+        :func:`until_change` of their values.
     arrivals : Arrivals
-        Of plans that can be carried out.
     threshold : int64 array, shape (q,)
         As for :func:`count_runs`.
     least : Least
         The cheapest slots of the windows.
-    runs : RunCounter
-        Counts where there is a choice, or everywhere if it is `compiled`.
+    compiled_runs : RunCounter or None
+        Counts all of them; without it those without a choice are counted by numpy.
     """
     n_slots, rest_ns = arrivals.windows()
     durations = np.broadcast_to(np.asarray(arrivals.duration_ns, dtype=np.int64), arrivals.first.shape)
     _, part_ns = arrivals.durations()
-    is_plain = (part_ns == 0) & (rest_ns == 0) & (least.following > threshold) & (not compiled)
-    pauses = np.empty(len(arrivals.first), dtype=np.int64)
-    pauses[is_plain] = _plain_runs(
-        slots.values, arrivals.first[is_plain], n_slots[is_plain], threshold[is_plain]
-    )
-    choice = ~is_plain
-    if choice.any():
-        pauses[choice] = runs(
-            slots.values,
-            until_change(slots.values),
-            arrivals.first[choice],
-            n_slots[choice],
-            rest_ns[choice],
-            durations[choice],
-            threshold[choice],
-            arrivals.step_ns,
-        )
-    return pauses - 1
+    windows = arrivals.first, n_slots, rest_ns, durations, threshold
+    if compiled_runs is not None:
+        return compiled_runs(slots.values, until, *windows, arrivals.step_ns) - 1
+    plain = (part_ns == 0) & (rest_ns == 0) & (least.following > threshold)
+    runs = np.empty(len(plain), dtype=np.int64)
+    runs[plain] = _plain_runs(slots.values, arrivals.first[plain], n_slots[plain], threshold[plain])
+    if not plain.all():
+        first, n, rest, duration, value = (values[~plain] for values in windows)
+        runs[~plain] = runs_each(slots.values, until, first, n, rest, duration, value, arrivals.step_ns)
+    return runs - 1
 
 
 def _plain_runs(values: IntArray, first: IntArray, n_slots: IntArray, threshold: IntArray) -> IntArray:
     """Return the runs of plans that take exactly the slots up to their threshold."""
     runs = np.empty(len(first), dtype=np.int64)
-    padded = np.append(values, BEYOND)
     width = int(n_slots.max(initial=0))
-    for part in np.array_split(np.arange(len(first)), max(1, len(first) * width // _CELLS)):
-        cells = first[part, None] + np.arange(width)
-        taken = padded.take(cells, mode="clip") <= threshold[part, None]
-        taken &= np.arange(width) < n_slots[part, None]
+    for part in np.array_split(np.arange(len(first)), 1 + len(first) * width // _CELLS):
+        rows = side_by_side(values, first[part], n_slots[part], width, BEYOND)
+        taken = rows <= threshold[part, None]
         runs[part] = taken[:, :1].sum(axis=1) + (taken[:, 1:] & ~taken[:, :-1]).sum(axis=1)
     return runs

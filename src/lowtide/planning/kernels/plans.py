@@ -7,32 +7,40 @@ intensity of its energy. Definitions: Dodge et al. 2022 (arXiv 2206.05229), sect
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from lowtide.planning.kernels.compiled import Compiled
-from lowtide.planning.kernels.pauses import count_pauses, runs_each
-from lowtide.planning.kernels.ranked import Least, Ranking, WaveletMatrix, least_by_partition, ranking
-from lowtide.planning.kernels.slots import BEYOND, LOWEST, Arrivals, BoolArray, Slots, contiguous, sliding_least
+from lowtide.planning.kernels.pauses import count_pauses, until_change
+from lowtide.planning.kernels.ranked import (
+    Least,
+    Ranking,
+    WaveletMatrix,
+    least_by_partition,
+    ranking,
+    side_by_side,
+)
+from lowtide.planning.kernels.slots import BEYOND, LOWEST, Arrivals, Slots, contiguous, sliding_least
 from lowtide.series.steps import FloatArray, IntArray
 
 __all__ = ["Chooser", "Paused", "flexible_start", "pause_resume", "run_now"]
 
 _CELLS: Final = 1 << 20
 _FEW: Final = 8
-"""Windows are looked at one by one while together they have fewer slots than this many times the year."""
+"""Windows that together have fewer slots than this many times the year are looked at one by one; arrivals
+further apart than this many slots are looked up one by one."""
 
 
 class Paused(NamedTuple):
-    """Pause-resume plans.
+    """Pause-resume plans; of no use where run-now is unknown.
 
     Attributes
     ----------
     cost : float64 array, shape (q,)
-        NaN where run-now is unknown.
     n_pauses : int64 array of shape (q,), or None
-        0 where the cost is NaN; None when not asked for.
+        None when not asked for.
     """
 
     cost: FloatArray
@@ -40,29 +48,45 @@ class Paused(NamedTuple):
 
 
 class Chooser:
-    """The cheapest slots of windows of one zone, in the way that is fastest for how many there are.
+    """What is looked up again and again in the slots of one zone, each made when first needed.
 
     Parameters
     ----------
     slots : Slots
+    step_ns : int
+        Length of a slot [ns].
     fast : Compiled, optional
         Compiled kernels; numpy alone without them.
     """
 
-    def __init__(self, slots: Slots, *, fast: Compiled | None = None) -> None:
-        self.slots, self.fast = slots, fast
+    def __init__(self, slots: Slots, *, step_ns: int, fast: Compiled | None = None) -> None:
+        self.slots, self.step_ns, self.fast = slots, step_ns, fast
+        self._costs: tuple[int, FloatArray] = (0, np.empty(0))
         self._ranks: Ranking | None = None
         self._matrix: WaveletMatrix | None = None
+        self._until: IntArray | None = None
+
+    def until(self) -> IntArray:
+        """Return for each slot where its value changes next."""
+        if self._until is None:
+            self._until = until_change(self.slots.values)
+        return self._until
+
+    def contiguous(self, duration_ns: int) -> FloatArray:
+        """Return the cost of a job from each start; that of the duration asked for last is kept."""
+        if self._costs[0] != duration_ns:
+            self._costs = (duration_ns, contiguous(self.slots, duration_ns, self.step_ns))
+        return self._costs[1]
 
     def least(self, arrivals: Arrivals, *, with_last: bool) -> Least:
         """Return the cheapest whole slots of each window, as many as the job has."""
         (k, _), (n_slots, _) = arrivals.durations(), arrivals.windows()
-        if len(k) == 0 or int(n_slots.sum()) <= _FEW * self.slots.n:
+        if int(n_slots.sum()) <= _FEW * self.slots.n:
             return least_by_partition(self.slots.values, arrivals.first, n_slots, k)
         if self._ranks is None:
             self._ranks = ranking(self.slots)
-        if self.fast is not None and isinstance(arrivals.duration_ns, int) and _is_dense(arrivals):
-            width = (arrivals.duration_ns + int(arrivals.slack_ns)) // arrivals.step_ns
+        if self.fast is not None and arrivals.are_alike and arrivals.are_dense(_FEW):
+            width = int(np.add(arrivals.duration_ns, arrivals.slack_ns)) // self.step_ns
             every = self.fast.slide(self._ranks, width, int(k[0]), int(arrivals.first[-1]) + 1)
             return Least(*(found[arrivals.first] for found in every))
         if self._matrix is None:
@@ -70,59 +94,53 @@ class Chooser:
         return self._matrix.least(arrivals.first, n_slots, k, with_last=with_last)
 
 
-def _is_dense(arrivals: Arrivals) -> bool:
-    """Return whether to look at every slot costs less than to look up each arrival."""
-    return isinstance(arrivals.slack_ns, int) and len(arrivals.first) * _FEW >= int(arrivals.first[-1])
+def run_now(chooser: Chooser, arrivals: Arrivals) -> FloatArray:
+    """Return the cost of starting at once, shape (q,), infinite where it is unknown. Cost: O(n)."""
+    cost = np.empty(len(arrivals.first))
+    for duration_ns, alike in _by_duration(arrivals):
+        cost[alike] = chooser.contiguous(duration_ns)[arrivals.first[alike]]
+    return cost / chooser.slots.scale
 
 
-def run_now(slots: Slots, arrivals: Arrivals) -> FloatArray:
-    """Return the cost of starting at once, NaN where it is unknown. Cost: O(q)."""
-    k, part_ns = arrivals.durations()
-    end = arrivals.first + k + (part_ns > 0)
-    cost = (slots.sums[arrivals.first + k] - slots.sums[arrivals.first]).astype(np.float64)
-    last = np.minimum(arrivals.first + k, slots.n - 1)
-    cost += np.where(part_ns > 0, slots.values[last] * (part_ns / arrivals.step_ns), 0.0)
-    cost[slots.n_unknown[end] > slots.n_unknown[arrivals.first]] = np.nan
-    return cost / slots.scale
+def _by_duration(arrivals: Arrivals) -> Iterator[tuple[int, IntArray | slice]]:
+    """Yield each duration [ns] and the places of its arrivals."""
+    if isinstance(arrivals.duration_ns, int):
+        yield arrivals.duration_ns, slice(None)
+    else:
+        for duration_ns in np.unique(arrivals.duration_ns).tolist():
+            yield duration_ns, np.flatnonzero(arrivals.duration_ns == duration_ns)
 
 
-def flexible_start(slots: Slots, arrivals: Arrivals) -> FloatArray:
-    """Return the cost of the best start that runs to the end, NaN where run-now is unknown.
+def flexible_start(chooser: Chooser, arrivals: Arrivals) -> FloatArray:
+    """Return the cost of the best start that runs to the end, shape (q,), of no use where run-now is unknown.
 
     Runs that would meet an unknown slot are no choice. Cost: O(n log w) for arrivals of one job at most slots,
     O(sum of starts compared) for few or different ones.
     """
-    unknown = np.isnan(run_now(slots, arrivals))
-    if len(arrivals.first) and isinstance(arrivals.duration_ns, int) and isinstance(arrivals.slack_ns, int):
-        costs = contiguous(slots, arrivals.duration_ns, arrivals.step_ns)
-        width = arrivals.slack_ns // arrivals.step_ns + 1
-        if _is_dense(arrivals) or len(arrivals.first) * min(width, slots.n) > _FEW * slots.n:
-            least = sliding_least(costs, width)[arrivals.first]
-        else:
-            least = _least_of_each(costs, arrivals.first, np.full(len(arrivals.first), width))
-        return np.where(unknown, np.nan, least / slots.scale)
+    width = np.broadcast_to(np.asarray(arrivals.slack_ns) // arrivals.step_ns + 1, arrivals.first.shape)
+    many = arrivals.are_dense(_FEW) or int(width.sum()) > _FEW * chooser.slots.n
     least = np.empty(len(arrivals.first))
-    durations = np.broadcast_to(np.asarray(arrivals.duration_ns), arrivals.first.shape)
-    slack_slots = np.broadcast_to(np.asarray(arrivals.slack_ns) // arrivals.step_ns, arrivals.first.shape)
-    for duration_ns in np.unique(durations).tolist():
-        alike = np.flatnonzero(durations == duration_ns)
-        costs = contiguous(slots, duration_ns, arrivals.step_ns)
-        least[alike] = _least_of_each(costs, arrivals.first[alike], slack_slots[alike] + 1)
-    return np.where(unknown, np.nan, least / slots.scale)
+    for duration_ns, alike in _by_duration(arrivals):
+        costs, first = chooser.contiguous(duration_ns), arrivals.first[alike]
+        if many and isinstance(arrivals.slack_ns, int):
+            least[alike] = sliding_least(costs, int(width[0]))[first]
+        else:
+            least[alike] = _least_of_each(costs, first, width[alike])
+    return least / chooser.slots.scale
 
 
 def _least_of_each(costs: FloatArray, first: IntArray, width: IntArray) -> FloatArray:
-    """Return the least of ``costs[first : first + width]`` for each of few windows."""
+    """Return the least of ``costs[first : first + width]`` of each window, cut where the costs end."""
     least = np.empty(len(first))
-    if len(first) == 0:
-        return least
     width = np.minimum(width, len(costs) - first)
-    ends = np.cumsum(width)
+    order = np.argsort(width, kind="stable")
+    ends = np.cumsum(width[order])
     cuts = np.searchsorted(ends, np.arange(0, int(ends[-1]) + _CELLS, _CELLS), side="right")
-    for part in (slice(a, b) for a, b in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True) if a < b):
-        begin = np.cumsum(width[part]) - width[part]
-        cells = np.arange(int(width[part].sum())) + np.repeat(first[part] - begin, width[part])
-        least[part] = np.minimum.reduceat(costs[cells], begin)
+    for a, b in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
+        if a < b:
+            part = order[a:b]
+            rows = side_by_side(costs, first[part], width[part], int(width[part[-1]]), np.inf)
+            least[part] = rows.min(axis=1)
     return least
 
 
@@ -146,43 +164,22 @@ def pause_resume(chooser: Chooser, arrivals: Arrivals, *, with_pauses: bool = Fa
     O(w) more for each arrival with pauses.
     """
     slots, step_ns = chooser.slots, arrivals.step_ns
-    (k, part_ns), (n_slots, rest_ns) = arrivals.durations(), arrivals.windows()
-    unknown = np.isnan(run_now(slots, arrivals))
+    if not with_pauses and arrivals.are_whole:
+        return Paused(chooser.least(arrivals, with_last=False).total / slots.scale, None)
+    (_, part_ns), (n_slots, rest_ns) = arrivals.durations(), arrivals.windows()
     least = chooser.least(arrivals, with_last=with_pauses or bool((rest_ns > part_ns).any()))
     total, last, following = least
-    # the part of a slot at the end of the window, which may be cheaper than one of the whole ones
-    end = np.minimum(arrivals.first + n_slots, slots.n - 1)
-    at_end = np.where(rest_ns > 0, slots.values[end], BEYOND)
-    used_ns = np.where(at_end < following, np.where(at_end < last, rest_ns, np.minimum(rest_ns, part_ns)), 0)
+    # the part of a slot at the end of the window may be cheaper than one of the whole ones
+    at_end = np.where(rest_ns > 0, slots.values[np.minimum(arrivals.first + n_slots, slots.n - 1)], BEYOND)
+    used_ns = np.where(at_end < last, rest_ns, np.minimum(rest_ns, part_ns)) * (at_end < following)
     over_ns = part_ns - used_ns  # of the next whole slot, or, if negative, given back by the last one
     cost = total.astype(np.float64)
     for ns, value in ((used_ns, at_end), (np.maximum(over_ns, 0), following), (np.minimum(over_ns, 0), last)):
         if ns.any():
             cost += np.where(ns != 0, value, 0) * (ns / step_ns)
-    cost = np.where(unknown, np.nan, cost / slots.scale)
     if not with_pauses:
-        return Paused(cost, None)
-    threshold = np.where(over_ns > 0, following, np.where(over_ns < 0, last, np.maximum(last, _used(used_ns, at_end))))
-    return Paused(cost, _pauses(chooser, arrivals, threshold, least, ~unknown))
-
-
-def _used(used_ns: IntArray, at_end: IntArray) -> IntArray:
-    """Return the value of the part of a slot at the end where it is used."""
-    return np.where(used_ns > 0, at_end, LOWEST)
-
-
-def _pauses(
-    chooser: Chooser, arrivals: Arrivals, threshold: IntArray, least: Least, can_run: BoolArray
-) -> IntArray:
-    pauses = np.zeros(len(arrivals.first), dtype=np.int64)
-    some = np.flatnonzero(can_run)
-    found = count_pauses(
-        chooser.slots,
-        arrivals.at(some),
-        threshold[some],
-        Least(*(values[some] for values in least)),
-        runs_each if chooser.fast is None else chooser.fast.runs,
-        compiled=chooser.fast is not None,
-    )
-    pauses[some] = found
-    return pauses
+        return Paused(cost / slots.scale, None)
+    greatest = np.maximum(last, np.where(used_ns > 0, at_end, LOWEST))
+    threshold = np.where(over_ns > 0, following, np.where(over_ns < 0, last, greatest))
+    runs = None if chooser.fast is None else chooser.fast.runs
+    return Paused(cost / slots.scale, count_pauses(slots, chooser.until(), arrivals, threshold, least, runs))

@@ -8,14 +8,18 @@ in a wavelet matrix of their ranks (G. Navarro, "Wavelet trees for all", Journal
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self, TypeVar
 
 import numpy as np
+import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
 from lowtide.planning.kernels.slots import BEYOND, LOWEST, Slots
 from lowtide.series.steps import IntArray
 
-__all__ = ["Least", "Ranking", "WaveletMatrix", "least_by_partition", "ranking"]
+__all__ = ["Least", "Ranking", "WaveletMatrix", "least_by_partition", "ranking", "side_by_side"]
+
+Number = TypeVar("Number", np.int64, np.float64)
 
 _CHUNK: Final = 1 << 14
 """Windows looked up at once: their arrays then stay in the cache."""
@@ -146,21 +150,28 @@ def least_by_partition(values: IntArray, first: IntArray, n_slots: IntArray, k: 
         As :meth:`WaveletMatrix.least`. Cost: O(sum of n_slots) time for each different k.
     """
     total, last, following = (np.empty(len(first), dtype=np.int64) for _ in range(3))
-    padded = np.append(values, BEYOND)
     for wanted in np.unique(k).tolist():
         alike = np.flatnonzero(k == wanted)
-        width = int(n_slots[alike].max(initial=0)) + 1
-        for part in np.array_split(alike, max(1, len(alike) * width // _CELLS)):
-            cells = first[part, None] + np.arange(width)
-            cells[np.arange(width) >= n_slots[part, None]] = len(values)
-            some = np.partition(padded.take(cells, mode="clip"), _edges(wanted, width), axis=1)
-            total[part] = some[:, :wanted].sum(axis=1)
-            last[part] = some[:, wanted - 1] if 0 < wanted <= width else LOWEST
-            following[part] = some[:, wanted] if wanted < width else BEYOND
+        width = int(n_slots[alike].max(initial=0))
+        for part in np.array_split(alike, 1 + len(alike) * width // _CELLS):
+            cells = side_by_side(values, first[part], n_slots[part], width, BEYOND)
+            if 0 < wanted <= width:
+                cells.partition(wanted - 1, axis=1)
+            total[part] = cells[:, :wanted].sum(axis=1)
+            last[part] = cells[:, wanted - 1] if 0 < wanted <= width else LOWEST
+            following[part] = cells[:, wanted:].min(axis=1, initial=BEYOND)
     return Least(total, last, following)
 
 
-def _edges(k: int, width: int) -> list[int]:
-    """Return the places that must hold what a full sort would put there."""
-    return [min(place, width - 1) for place in (max(k - 1, 0), k)]
-
+def side_by_side(
+    values: npt.NDArray[Number], first: IntArray, lengths: IntArray, width: int, beyond: Number | int
+) -> npt.NDArray[Number]:
+    """Return ``values[first : first + lengths]`` as rows of `width`, the rest of a row filled with `beyond`."""
+    if width > len(values) or bool((first + width > len(values)).any()):
+        places = np.arange(width)
+        rows = values.take(first[:, None] + places, mode="clip")
+    else:
+        rows = sliding_window_view(values, width)[first]
+    if bool((lengths < width).any()):
+        rows[np.arange(width) >= lengths[:, None]] = beyond
+    return rows

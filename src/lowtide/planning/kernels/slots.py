@@ -103,18 +103,19 @@ class Arrivals:
     slack_ns: int | IntArray
     n_slots: int
 
-    def at(self, chosen: IntArray) -> Arrivals:
-        """Return some of the arrivals, by their places."""
-        duration, slack = (
-            value if isinstance(value, int) else value[chosen] for value in (self.duration_ns, self.slack_ns)
-        )
-        return Arrivals(
-            first=self.first[chosen],
-            step_ns=self.step_ns,
-            duration_ns=duration,
-            slack_ns=slack,
-            n_slots=self.n_slots,
-        )
+    @property
+    def are_alike(self) -> bool:
+        """Whether all have one duration and one slack."""
+        return isinstance(self.duration_ns, int) and isinstance(self.slack_ns, int)
+
+    @property
+    def are_whole(self) -> bool:
+        """Whether jobs and windows are whole numbers of slots."""
+        return not (np.any(self.duration_ns % self.step_ns) or np.any(self.slack_ns % self.step_ns))
+
+    def are_dense(self, apart: int) -> bool:
+        """Return whether they are fewer than `apart` slots apart, on average and from the first slot on."""
+        return len(self.first) * apart >= int(self.first[-1])
 
     def durations(self) -> tuple[IntArray, IntArray]:
         """Return whole slots and the rest [ns] of each job."""

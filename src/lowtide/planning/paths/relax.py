@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from lowtide.planning.paths.compiling import compiled
-from lowtide.planning.paths.graph import Graph, Plain
+from lowtide.planning.paths.graph import Graph
 from lowtide.series.steps import FloatArray, IntArray
 
-__all__ = ["Relaxation", "Tree", "cheapest_path", "relax", "tree_from", "tree_to"]
+__all__ = ["Relaxation", "Sweeper", "Tree", "cheapest_path", "relax"]
 
 _MOST_PRICES = 60
 
@@ -71,45 +71,58 @@ def _sweep(ends: Any, starts: Any, weight: Any, work: Any, value: Any, done: Any
             arc[end] = a
 
 
-def _tree(
-    arcs: Plain, order: IntArray | None, weight: FloatArray, root: int, n_nodes: int, fast: bool
-) -> Tree:
-    """Return the tree from `root`; `order` None follows the arcs, else it takes them backwards."""
-    starts, ends, work = arcs.tail, arcs.head, arcs.work
-    if order is not None:
-        starts, ends, work, weight = arcs.head[order], arcs.tail[order], work[order], weight[order]
-    value, done = np.full(n_nodes, np.inf), np.zeros(n_nodes, dtype=np.int64)
-    arc = np.full(n_nodes, -1, dtype=np.int64)
-    value[root] = 0.0
-    if fast:
-        compiled(_sweep)(ends, starts, weight, work, value, done, arc)
-    else:
-        lists = [a.tolist() for a in (ends, starts, weight, work, value, done, arc)]
-        _sweep(*lists)
-        value, done, arc = np.array(lists[4]), np.array(lists[5]), np.array(lists[6])
-    if order is not None:
-        arc = np.where(arc >= 0, order[arc], -1)
-    return Tree(value=value, work=done, arc=arc)
+class Sweeper:
+    """Relaxes all arcs of a graph forwards or backwards, at one price after another.
 
-
-def tree_to(graph: Graph, price: float, *, fast: bool, usable: bool = False) -> Tree:
-    """Return the cheapest ways from the source to every node at a price.
-
-    With `usable` only over arcs a path may use. Cost: O(n_arcs).
+    Parameters
+    ----------
+    graph : Graph
+    fast : bool
+        Whether to compile the loop; else it runs over lists. The values are the same.
     """
-    return _tree(graph.plain, None, _weight(graph.plain, price, usable), 0, graph.n_nodes, fast)
 
+    def __init__(self, graph: Graph, *, fast: bool) -> None:
+        arcs = graph.plain
+        self.graph, self.fast = graph, fast
+        self.back = np.argsort(arcs.tail, kind="stable")[::-1]
+        forward, back = (arcs.head, arcs.tail, arcs.work), (arcs.tail, arcs.head, arcs.work)
+        self.forward = [self._form(a) for a in forward]
+        self.backward = [self._form(a[self.back]) for a in back]
 
-def tree_from(graph: Graph, price: float, *, fast: bool, usable: bool = False) -> Tree:
-    """Return the cheapest ways from every node to the sink at a price. Cost: O(n_arcs log n_arcs)."""
-    order = np.argsort(-graph.plain.tail, kind="stable")
-    weight = _weight(graph.plain, price, usable)
-    return _tree(graph.plain, order, weight, graph.n_nodes - 1, graph.n_nodes, fast)
+    def _form(self, array: Any) -> Any:
+        return np.ascontiguousarray(array) if self.fast else array.tolist()
 
+    def to_node(self, weight: FloatArray) -> Tree:
+        """Return the cheapest ways from the source to every node. Cost: O(n_arcs)."""
+        return self._tree(self.forward, weight, 0)
 
-def _weight(arcs: Plain, price: float, usable: bool) -> FloatArray:
-    weight = arcs.cost - price * arcs.work
-    return np.where(arcs.usable, weight, np.inf) if usable else weight
+    def from_node(self, weight: FloatArray) -> Tree:
+        """Return the cheapest ways from every node to the sink. Cost: O(n_arcs)."""
+        tree = self._tree(self.backward, weight[self.back], self.graph.n_nodes - 1)
+        return Tree(value=tree.value, work=tree.work, arc=np.where(tree.arc >= 0, self.back[tree.arc], -1))
+
+    def _tree(self, columns: list[Any], weight: FloatArray, root: int) -> Tree:
+        ends, starts, work = columns
+        value, done = np.full(self.graph.n_nodes, np.inf), np.zeros(self.graph.n_nodes, dtype=np.int64)
+        arc = np.full(self.graph.n_nodes, -1, dtype=np.int64)
+        value[root] = 0.0
+        if self.fast:
+            compiled(_sweep)(ends, starts, weight, work, value, done, arc)
+            return Tree(value=value, work=done, arc=arc)
+        lists = [a.tolist() for a in (weight, value, done, arc)]
+        _sweep(ends, starts, lists[0], work, *lists[1:])
+        return Tree(value=np.array(lists[1]), work=np.array(lists[2]), arc=np.array(lists[3]))
+
+    def weight(self, price: float, *, usable: bool = False) -> FloatArray:
+        """Return cost less price times work of every arc, inf for unusable ones where that is asked."""
+        arcs = self.graph.plain
+        weight = arcs.cost - price * arcs.work
+        return np.where(arcs.usable, weight, np.inf) if usable else weight
+
+    def least_weight(self) -> FloatArray:
+        """Return weights whose cheapest path does the most work."""
+        arcs = self.graph.plain
+        return np.where(arcs.usable, -arcs.work.astype(np.float64), np.inf)
 
 
 def cheapest_path(tree: Tree, node: int, *, ends: IntArray) -> list[int]:
@@ -129,13 +142,6 @@ def cheapest_path(tree: Tree, node: int, *, ends: IntArray) -> list[int]:
     return found
 
 
-def most_work(graph: Graph, *, fast: bool) -> int:
-    """Return the most work any path does [ns]; a job of more is infeasible."""
-    weight = np.where(graph.plain.usable, -graph.plain.work.astype(np.float64), np.inf)
-    tree = _tree(graph.plain, None, weight, 0, graph.n_nodes, fast)
-    return int(tree.work[-1]) if np.isfinite(tree.value[-1]) else -1
-
-
 @dataclass(slots=True)
 class _Line:
     """A path as a line in the price: it costs ``cost + price * (W - work)`` relaxed."""
@@ -144,30 +150,34 @@ class _Line:
     work: int
 
 
-def relax(graph: Graph, work_ns: int, *, fast: bool) -> Relaxation:
+def relax(sweeper: Sweeper, work_ns: int) -> Relaxation | int:
     """Return the best lower bound, and the trees at every price that was tried on the way.
 
     Parameters
     ----------
-    graph : Graph
-        With a path that does at least `work_ns` (see :func:`most_work`).
+    sweeper : Sweeper
     work_ns : int
         W [ns at throughput 1].
-    fast : bool
-        Whether to compile the loops.
+
+    Returns
+    -------
+    Relaxation or int
+        The most work any path does [ns], where that is less than `work_ns`; -1 without any path.
 
     Notes
     -----
     Cost: O(n_arcs) a price; ten to fifteen prices are usual. It ends because L is piecewise linear: every
     price either is optimal or finds a path not seen before.
     """
-    little, much = _Line(0.0, 0), _greatest(graph, fast)
+    little, much = _Line(0.0, 0), _most_work(sweeper)
+    if much.work < work_ns:
+        return much.work
     prices: list[float] = []
     trees: list[Tree] = []
     bound = -np.inf
     for _ in range(_MOST_PRICES):
         price = (much.cost - little.cost) / (much.work - little.work)
-        tree = tree_to(graph, price, fast=fast)
+        tree = sweeper.to_node(sweeper.weight(price))
         line = _Line(float(tree.value[-1]) + price * int(tree.work[-1]), int(tree.work[-1]))
         at_best = float(tree.value[-1]) + price * work_ns
         prices.append(price)
@@ -177,13 +187,15 @@ def relax(graph: Graph, work_ns: int, *, fast: bool) -> Relaxation:
         if line.work == work_ns or at_best >= expected - 1e-13 * (abs(expected) + abs(price) * work_ns):
             break
         little, much = (line, much) if line.work < work_ns else (little, line)
-    back = [tree_from(graph, price, fast=fast) for price in prices]
+    back = [sweeper.from_node(sweeper.weight(price)) for price in prices]
     return Relaxation(price=np.array(prices), bound=bound, to_node=tuple(trees), from_node=tuple(back))
 
 
-def _greatest(graph: Graph, fast: bool) -> _Line:
+def _most_work(sweeper: Sweeper) -> _Line:
     """Return the line of a path that does the most work, cheap or not."""
-    arcs = graph.plain
-    tree = _tree(arcs, None, -arcs.work.astype(np.float64), 0, graph.n_nodes, fast)
-    path = cheapest_path(tree, graph.n_nodes - 1, ends=arcs.tail)
+    arcs = sweeper.graph.plain
+    tree = sweeper.to_node(sweeper.least_weight())
+    if not np.isfinite(tree.value[-1]):
+        return _Line(0.0, -1)
+    path = cheapest_path(tree, sweeper.graph.n_nodes - 1, ends=arcs.tail)
     return _Line(float(arcs.cost[path].sum()), int(tree.work[-1]))

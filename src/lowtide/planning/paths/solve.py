@@ -9,7 +9,7 @@ import numpy as np
 from lowtide.planning.paths.compiling import worth_compiling
 from lowtide.planning.paths.graph import Graph
 from lowtide.planning.paths.labels import Join, Ledger, Limits, best_join, label
-from lowtide.planning.paths.relax import Relaxation, Tree, cheapest_path, most_work, relax, tree_from, tree_to
+from lowtide.planning.paths.relax import Relaxation, Sweeper, Tree, cheapest_path, relax
 from lowtide.planning.window import BoolArray
 from lowtide.series.steps import FloatArray, IntArray
 
@@ -65,13 +65,13 @@ def solve(graph: Graph, work_ns: int, *, most_at_node: int = 20_000, fast: bool 
     """
     if fast is None:
         fast = worth_compiling(_PASSES * len(graph.plain.tail))
-    most_ns = most_work(graph, fast=fast)
-    if most_ns < work_ns:
-        return most_ns
-    relaxation = relax(graph, work_ns, fast=fast)
+    sweeper = Sweeper(graph, fast=fast)
+    relaxation = relax(sweeper, work_ns)
+    if isinstance(relaxation, int):
+        return relaxation
     tolerance = 2e-13 * float(np.abs(graph.plain.cost).max(initial=0.0)) * len(graph.plain.cost) ** 0.5
     tolerance = max(tolerance, 1e-14 * abs(relaxation.bound))
-    guess = _guess(graph, relaxation, work_ns, fast)
+    guess = _guess(sweeper, relaxation, work_ns)
     ceiling = guess.cost + 4 * tolerance if guess else np.inf
     limits = Limits(most_at_node)
     found = _label(graph, relaxation, work_ns, ceiling, tolerance, limits)
@@ -167,46 +167,58 @@ def _path(graph: Graph, forwards: Ledger, backwards: Ledger, join: Join) -> Path
     )  # fmt: skip
 
 
-def _guess(graph: Graph, relaxation: Relaxation, work_ns: int, fast: bool) -> Path | None:
-    """Return the best path that joins a tree's way to a flexible arc and a tree's way from it."""
-    n = len(relaxation.price)
-    near = list(range(max(0, n - _GUESSES), n))
+def _guess(sweeper: Sweeper, relaxation: Relaxation, work_ns: int) -> Path | None:
+    """Return the best path that joins, by one arc, a tree's way to its tail and a tree's way from its head."""
+    graph = sweeper.graph
+    near = range(max(0, len(relaxation.price) - _GUESSES), len(relaxation.price))
+    price = [float(relaxation.price[i]) for i in near]
     to_node = [relaxation.to_node[i] for i in near]
     from_node = [relaxation.from_node[i] for i in near]
-    prices = relaxation.price[near]
     if (~graph.plain.usable).sum() > 1:
-        to_node = [tree_to(graph, float(p), fast=fast, usable=True) for p in prices]
-        from_node = [tree_from(graph, float(p), fast=fast, usable=True) for p in prices]
+        to_node = [sweeper.to_node(sweeper.weight(p, usable=True)) for p in price]
+        from_node = [sweeper.from_node(sweeper.weight(p, usable=True)) for p in price]
     best: tuple[float, Tree, int, int, Tree] | None = None
-    for to, to_price in zip(to_node, prices, strict=True):
-        for onward, price in zip(from_node, prices, strict=True):
-            cost, arc, work = _joined(graph, to, float(to_price), onward, float(price), work_ns)
-            if arc >= 0 and (best is None or cost < best[0]):
+    ways_to = [tree.value + p * tree.work for tree, p in zip(to_node, price, strict=True)]
+    ways_from = [tree.value + p * tree.work for tree, p in zip(from_node, price, strict=True)]
+    for to, cost_to in zip(to_node, ways_to, strict=True):
+        for onward, cost_from in zip(from_node, ways_from, strict=True):
+            cost, arc, work = _cheapest_join(graph, to, cost_to, onward, cost_from, work_ns)
+            if np.isfinite(cost) and (best is None or cost < best[0]):
                 best = cost, to, arc, work, onward
-    if best is None:
-        return None
-    cost, to, arc, work, onward = best
+    return None if best is None else _guessed(graph, *best)
+
+
+def _guessed(graph: Graph, cost: float, to: Tree, arc: int, work: int, onward: Tree) -> Path:
+    """Return the path of a join; `arc` counts the plain arcs first and then the flexible ones."""
+    n_plain = len(graph.plain.tail)
+    arcs, i = (graph.plain, arc) if arc < n_plain else (graph.flexible, arc - n_plain)
+    before = cheapest_path(to, int(arcs.tail[i]), ends=graph.plain.tail)[::-1]
+    after = cheapest_path(onward, int(arcs.head[i]), ends=graph.plain.head)
+    flexible = None if arc < n_plain else i
+    if flexible is None:
+        before.append(i)
     return Path(
-        cost=cost,
-        bound=-np.inf,
-        before=tuple(cheapest_path(to, int(graph.flexible.tail[arc]), ends=graph.plain.tail)[::-1]),
-        flexible=arc,
-        work=work,
-        after=tuple(cheapest_path(onward, int(graph.flexible.head[arc]), ends=graph.plain.head)),
+        cost=cost, bound=-np.inf, before=tuple(before), flexible=flexible, work=work, after=tuple(after)
     )
 
 
-def _joined(
-    graph: Graph, to: Tree, to_price: float, onward: Tree, price: float, work_ns: int
+def _cheapest_join(
+    graph: Graph, to: Tree, cost_to: FloatArray, onward: Tree, cost_from: FloatArray, work_ns: int
 ) -> tuple[float, int, int]:
-    """Return (cost, flexible arc, work on it) of the cheapest join of two trees; arc -1 where none fits."""
-    flexible = graph.flexible
+    """Return (cost, arc, work on it) of the cheapest join of two trees by one arc; inf where none fits."""
+    plain, flexible = graph.plain, graph.flexible
+    missing = work_ns - to.work[plain.tail] - onward.work[plain.head] - plain.work
+    fits = np.flatnonzero((missing == 0) & plain.usable)
+    cost = cost_to[plain.tail[fits]] + cost_from[plain.head[fits]] + plain.cost[fits]
     missing = work_ns - to.work[flexible.tail] - onward.work[flexible.head]
-    fits = np.flatnonzero((missing > flexible.low) & (missing < flexible.high))
-    if not len(fits):
-        return np.inf, -1, 0
-    tail, head, missing = flexible.tail[fits], flexible.head[fits], missing[fits]
-    cost = to.value[tail] + to_price * to.work[tail] + onward.value[head] + price * onward.work[head]
-    cost = cost + flexible.cost[fits] + flexible.rate[fits] * missing
-    i = int(np.argmin(cost))
-    return (float(cost[i]), int(fits[i]), int(missing[i])) if np.isfinite(cost[i]) else (np.inf, -1, 0)
+    bends = np.flatnonzero((missing > flexible.low) & (missing < flexible.high))
+    bent = cost_to[flexible.tail[bends]] + cost_from[flexible.head[bends]]
+    bent = bent + flexible.cost[bends] + flexible.rate[bends] * missing[bends]
+    costs = np.concatenate((cost, bent))
+    if not len(costs):
+        return np.inf, 0, 0
+    i = int(np.argmin(costs))
+    if i < len(fits):
+        return float(costs[i]), int(fits[i]), 0
+    f = int(bends[i - len(fits)])
+    return float(costs[i]), len(plain.tail) + f, int(missing[f])
