@@ -85,8 +85,18 @@ def _read_local(journal_dir: str) -> tuple[RunHeader, Ledger]:
     return from_plain(RunHeader, plain["header"], path=path), Ledger(plain["ledger"])
 
 
-def close_run(journal_dir: str, *, wait_s: float = 0.0) -> tuple[Ledger, str] | None:
+def close_run(
+    journal_dir: str, *, wait_s: float = 0.0, end: RunEnd | None = None
+) -> tuple[Ledger, str] | None:
     """Close the run of a folder on this node; return its ledger and id, or None while somebody takes part.
+
+    Parameters
+    ----------
+    journal_dir : str
+    wait_s : float
+        How long to wait for who still takes part [s].
+    end : RunEnd, optional
+        How the run ended, from who saw it; else what was noted beside the journal.
 
     Raises
     ------
@@ -99,18 +109,18 @@ def close_run(journal_dir: str, *, wait_s: float = 0.0) -> tuple[Ledger, str] | 
         if not lock.try_exclusive(wait_s=wait_s):
             return None
         if os.path.exists(os.path.join(journal_dir, "run.json")):  # else another command closed it meanwhile
-            _close(journal_dir, header, ledger)
+            _close(journal_dir, header, ledger, end)
     finally:
         lock.close()
     return ledger, header.run_id
 
 
-def _close(journal_dir: str, header: RunHeader, ledger: Ledger) -> None:
+def _close(journal_dir: str, header: RunHeader, ledger: Ledger, seen: RunEnd | None) -> None:
     if not os.path.exists(os.path.join(ledger.run_dir(header.run_id), "run.json")):
         ledger.create(header)
     _seal_rest(journal_dir, ledger, header.run_id)
     if ledger.end(header.run_id) is None:
-        end = _with_peak_memory(_end_of(journal_dir, header, ledger), ledger, header.run_id)
+        end = _with_peak_memory(seen or _end_of(journal_dir, header, ledger), ledger, header.run_id)
         ledger.write_end(header.run_id, end)
     if ledger.last_entry(header.run_id) is None:
         from lowtide.runtime.billing import bill

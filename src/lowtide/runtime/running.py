@@ -44,7 +44,9 @@ def run_command(
         return error.status
     try:
         lenient = is_batch(env) and not strict
-        header, remarks = make_header(options, config, check_intensity=lambda choice: _check_intensity(choice, say), lenient=lenient)
+        header, remarks = make_header(
+            options, config, check_intensity=lambda choice: _check_intensity(choice, say), lenient=lenient
+        )
         check_summary(summary)
     except StoreError as error:
         say(f"lowtide: {error}; the command runs unmeasured")
@@ -90,7 +92,7 @@ def _run_recorded(
         say(f"lowtide: {error}")
         return error.status
     lock.close()
-    _close(header, summary=summary, quiet=quiet, say=say)
+    _close(header, end, summary=summary, quiet=quiet, say=say)
     return status_of_end(end)
 
 
@@ -168,12 +170,14 @@ def _discard(header: RunHeader, ledger: Ledger, lock: RunLock) -> None:
     shutil.rmtree(header.journal_dir, ignore_errors=True)
 
 
-def _close(header: RunHeader, *, summary: str | None, quiet: bool, say: Callable[[str], None]) -> None:
+def _close(
+    header: RunHeader, end: RunEnd, *, summary: str | None, quiet: bool, say: Callable[[str], None]
+) -> None:
     """Bill the run in a child; whatever goes wrong there is one line, and the next command tries again."""
 
     def work() -> list[str]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        closed = close_run(header.journal_dir, wait_s=_CLOSE_WITHIN_S)
+        closed = close_run(header.journal_dir, wait_s=_CLOSE_WITHIN_S, end=end)
         if closed is None:
             raise StoreError("its recorder is still at work")
         ledger, run_id = closed

@@ -139,9 +139,9 @@ class JournalWriter:
         self.held = len(self._rows)
 
     def rows_after(self, seq: int) -> list[Row]:
-        """Return committed rows after `seq`."""
+        """Return rows after `seq`, those that the disk refuses so far included."""
         found = self._db.execute("SELECT * FROM tick WHERE seq > ? ORDER BY seq", (seq,))
-        return [Row(*row) for row in found]
+        return [*(Row(*row) for row in found), *(row for row in self._rows if row.seq > seq)]
 
     def events_after(self, event_id: int) -> tuple[int, list[tuple[int, str, str, str]]]:
         """Return the last event id and the events after `event_id`."""
@@ -152,6 +152,7 @@ class JournalWriter:
 
     def forget(self, seq: int) -> None:
         """Drop rows up to `seq`, which are safe elsewhere; their pages are used again."""
+        self._rows = [row for row in self._rows if row.seq > seq]
         try:
             self._db.execute("DELETE FROM tick WHERE seq <= ?", (seq,))
         except sqlite3.Error:
