@@ -67,7 +67,9 @@ def rss_mb(pid: int) -> float:
 
 def main() -> int:
     """Measure and print; return 1 when a bound is missed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--interval", default="1s")
     parser.add_argument("--processes", type=int, default=8)
@@ -91,7 +93,9 @@ def measure(seconds: float, interval: str, n_processes: int, busy: bool) -> dict
         supervisor = subprocess.Popen(command, env=env)
         time.sleep(3.0)
         recorder = next(
-            pid for pid in children_of(supervisor.pid) if b"recorder" in Path(f"/proc/{pid}/cmdline").read_bytes()
+            pid
+            for pid in children_of(supervisor.pid)
+            if b"recorder" in Path(f"/proc/{pid}/cmdline").read_bytes()
         )
         start_up_s = cpu_s(recorder)
         start = time.monotonic()

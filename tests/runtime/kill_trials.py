@@ -97,7 +97,9 @@ def _closed_status(lowtide: list[str], env: dict[str, str]) -> dict[str, object]
         if shown.returncode == 0:
             document = json.loads(shown.stdout)
             if document["status"] != "running":
-                verified = subprocess.run([*lowtide, "verify", "last", "--json"], env=env, capture_output=True, text=True)
+                verified = subprocess.run(
+                    [*lowtide, "verify", "last", "--json"], env=env, capture_output=True, text=True
+                )
                 return {**document, "verified": verified.returncode == 0}
         time.sleep(0.1)
     return {"status": "never closed", "stderr": shown.stderr}
@@ -107,11 +109,21 @@ def _judge(shown: dict, killed_at: float, victim: str, messages: str) -> dict[st
     from datetime import datetime
 
     if shown.get("ended") is None:
-        return {"ok": False, "why": "never closed", "status": shown["status"], "stderr": shown.get("stderr", messages)}
+        return {
+            "ok": False,
+            "why": "never closed",
+            "status": shown["status"],
+            "stderr": shown.get("stderr", messages),
+        }
     started = datetime.fromisoformat(shown["started"]).timestamp()
     if shown["energy"] is None:  # killed before the second reading: all of its life is lost
         lost_s = killed_at - datetime.fromisoformat(shown["created"]).timestamp()
-        return {"ok": lost_s <= 1.0, "status": shown["status"], "lost_s": round(lost_s, 3), "stderr": messages}
+        return {
+            "ok": lost_s <= 1.0,
+            "status": shown["status"],
+            "lost_s": round(lost_s, 3),
+            "stderr": messages,
+        }
     ended = datetime.fromisoformat(shown["ended"]).timestamp()
     should_last_until = min(ended, killed_at) if "supervisor" not in victim else killed_at
     lost_s = max(0.0, should_last_until - ended) if shown["status"] == "incomplete" else 0.0

@@ -18,7 +18,9 @@ def tiny(tmp_path):
     folder.mkdir()
     if os.geteuid() != 0 or shutil.which("mount") is None:
         pytest.skip("making a small file system needs root and mount")
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(folder)], capture_output=True)
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(folder)], capture_output=True
+    )
     if made.returncode != 0:
         pytest.skip("a small file system cannot be mounted here")
     yield folder
@@ -31,7 +33,9 @@ def test_full_journal_disk_loses_no_reading_while_the_ledger_can_take_them(tiny)
     done = subprocess.run(run, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
-    shown = json.loads(subprocess.run([*LOWTIDE, "show", "last", "--json"], env=env, capture_output=True).stdout)
+    shown = json.loads(
+        subprocess.run([*LOWTIDE, "show", "last", "--json"], env=env, capture_output=True).stdout
+    )
     assert shown["status"] == "finished"
     assert shown["energy"]["known_time_fraction"] > 0.98
     assert shown["n_readings"] > 300

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -101,7 +102,9 @@ def test_killed_process_still_gets_its_bill(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], check=False, env=dict(os.environ))
     assert done.returncode == -signal.SIGKILL
     time.sleep(0.3)
-    shown = subprocess.run([sys.executable, "-m", "lowtide", "show", "killed", "--json"], capture_output=True, text=True)
+    shown = subprocess.run(
+        [sys.executable, "-m", "lowtide", "show", "killed", "--json"], capture_output=True, text=True
+    )
     document = json.loads(shown.stdout)
     assert document["status"] == "incomplete"
     assert document["energy"]["dynamic_kwh"] > 0
@@ -112,5 +115,10 @@ def test_no_process_is_left_behind():
     with lowtide.measure(interval=0.1) as m:
         pass
     time.sleep(0.3)
-    left = subprocess.run(["pgrep", "-f", m.run_id], capture_output=True, text=True)
-    assert left.stdout.split() == []
+    left = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            left += [path] if m.run_id.encode() in path.read_bytes() else []
+        except OSError:
+            continue
+    assert left == []

@@ -104,7 +104,9 @@ def wait_for_recorder(supervisor, *, other_than=()):
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc")
 def test_killed_recorder_is_back_within_a_second_and_counters_bridge_the_gap():
     job = "import time\nend = time.process_time() + 2.0\nwhile time.process_time() < end: pass"
-    run = subprocess.Popen([*LOWTIDE, "run", "--quiet", "--interval", "200ms", "--", sys.executable, "-c", job])
+    run = subprocess.Popen(
+        [*LOWTIDE, "run", "--quiet", "--interval", "200ms", "--", sys.executable, "-c", job]
+    )
     first = wait_for_recorder(run.pid)
     time.sleep(0.8)
     os.kill(first, signal.SIGKILL)
@@ -112,7 +114,9 @@ def test_killed_recorder_is_back_within_a_second_and_counters_bridge_the_gap():
     wait_for_recorder(run.pid, other_than=(first,))
     assert time.monotonic() - killed < 1.0
     assert run.wait(timeout=60) == 0
-    shown = json.loads(subprocess.run([*LOWTIDE, "show", "last", "--json"], capture_output=True, text=True).stdout)
+    shown = json.loads(
+        subprocess.run([*LOWTIDE, "show", "last", "--json"], capture_output=True, text=True).stdout
+    )
     model, n_cpus = shown["models"]["cpu"], shown["machine"]["n_logical_cpus"]
     joules = (model["full_w"] - model["idle_w"]) / n_cpus * shown["telemetry"]["cpu_seconds"]
     assert shown["energy"]["dynamic_kwh"] * 3.6e6 == pytest.approx(joules, rel=0.03)

@@ -26,7 +26,9 @@ def shown(query="last"):
 
 
 def test_four_lines_follow_on_standard_error_and_output_is_the_command_s():
-    done = lowtide("run", "--name", "x", "--intensity", "400", "--", PY, "-c", "print(input())", input="hello\n")
+    done = lowtide(
+        "run", "--name", "x", "--intensity", "400", "--", PY, "-c", "print(input())", input="hello\n"
+    )
     assert done.returncode == 0
     assert done.stdout == "hello\n"
     assert [line.split()[0] for line in done.stderr.splitlines()] == ["energy", "carbon", "instead", "next"]
@@ -136,14 +138,21 @@ def test_run_of_a_dead_ledger_is_closed_by_the_next_command_that_can_reach_it(tm
 def test_no_place_for_a_journal_runs_the_command_unmeasured(tmp_path):
     (tmp_path / "file").write_text("")
     bad = str(tmp_path / "file" / "x")
-    done = lowtide("run", "--", "sh", "-c", "exit 4", env={"LOWTIDE_JOURNAL": bad, "TMPDIR": bad, "HOME": bad})
+    done = lowtide(
+        "run", "--", "sh", "-c", "exit 4", env={"LOWTIDE_JOURNAL": bad, "TMPDIR": bad, "HOME": bad}
+    )
     assert done.returncode == 4  # /dev/shm may have taken the journal; the command ran all the same
     assert "Traceback" not in done.stderr
 
 
 def test_sigterm_is_passed_on_and_the_run_billed():
-    code = "import signal, sys, time\nsignal.signal(15, lambda *_: sys.exit(9))\nprint('up', flush=True)\ntime.sleep(30)"
-    run = subprocess.Popen([*LOWTIDE, "run", "--", PY, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    code = (
+        "import signal, sys, time\nsignal.signal(15, lambda *_: sys.exit(9))\n"
+        "print('up', flush=True)\ntime.sleep(30)"
+    )
+    run = subprocess.Popen(
+        [*LOWTIDE, "run", "--", PY, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     run.stdout.readline()
     run.send_signal(signal.SIGTERM)
     _, messages = run.communicate(timeout=30)
@@ -181,7 +190,10 @@ def test_ctrl_c_reaches_the_command_once():
 
 
 def test_environment_of_the_command_names_the_run_and_counts_are_summed():
-    code = "import os, lowtide\nassert os.environ['LOWTIDE_RUN_ID']\nlowtide.count('token', 1e9)\nlowtide.count('token', 5e8)"
+    code = (
+        "import os, lowtide\nassert os.environ['LOWTIDE_RUN_ID']\n"
+        "lowtide.count('token', 1e9)\nlowtide.count('token', 5e8)"
+    )
     done = lowtide("run", "--intensity", "400", "--per", "1e9:token", "--", PY, "-c", code)
     assert done.returncode == 0, done.stderr
     score = shown()["sci"]
@@ -252,7 +264,10 @@ def test_two_runs_at_once_share_the_idle_power():
     for run in both:
         assert run.wait(timeout=60) == 0
     lowtide("run", "--quiet", "--name", "alone", "--", "sleep", "2")
-    idle = {name: shown(name)["energy"]["idle_kwh"] / shown(name)["duration_s"] for name in ("one", "two", "alone")}
+    idle = {
+        name: shown(name)["energy"]["idle_kwh"] / shown(name)["duration_s"]
+        for name in ("one", "two", "alone")
+    }
     assert idle["one"] + idle["two"] <= idle["alone"] * 1.25  # they start and end some tenths apart
     assert idle["one"] <= idle["alone"] * 0.75
 

@@ -13,7 +13,11 @@ from lowtide.testing.builders import make_header
 @pytest.fixture
 def ledger(tmp_path):
     store = Ledger(str(tmp_path / "ledger"))
-    for run_id, name in (("20260101T000000Z-aaa", "a"), ("20260102T000000Z-bbb", "b"), ("20260103T000000Z-ccc", "a")):
+    for run_id, name in (
+        ("20260101T000000Z-aaa", "a"),
+        ("20260102T000000Z-bbb", "b"),
+        ("20260103T000000Z-ccc", "a"),
+    ):
         store.create(make_header(run_id=run_id, name=name))
     return store
 
@@ -40,7 +44,9 @@ def test_ambiguous_prefix_and_unknown_name_say_what_would_work(ledger):
 
 
 def test_empty_ledger_says_how_to_begin(tmp_path):
-    with pytest.raises(RunNotFoundError, match=r"no runs in the ledger .*; `lowtide run -- COMMAND` makes one"):
+    with pytest.raises(
+        RunNotFoundError, match=r"no runs in the ledger .*; `lowtide run -- COMMAND` makes one"
+    ):
         Ledger(str(tmp_path)).find("last")
 
 

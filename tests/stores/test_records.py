@@ -14,7 +14,9 @@ from lowtide.stores.segments import decode_segment, encode_segment
 from lowtide.testing.builders import START_NS, make_header
 from lowtide.testing.fakes import FakeClock
 
-COUNTER = Channel(name="c", sensor="test", component="cpu", quantity="cpu_time", kind="counter", method="test")
+COUNTER = Channel(
+    name="c", sensor="test", component="cpu", quantity="cpu_time", kind="counter", method="test"
+)
 GAUGE = Channel(name="g", sensor="test", component="node", quantity="power", kind="gauge", method="test")
 S = 1_000_000_000
 

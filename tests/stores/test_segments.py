@@ -17,7 +17,10 @@ CHANNELS = [{"name": "a", "kind": "counter"}, {"name": "b", "kind": "gauge"}]
 
 @given(st.lists(st.tuples(INT64, INT64, INT64, INT64, st.floats(width=64)), min_size=1, max_size=40))
 def test_any_rows_come_back_bit_for_bit(values):
-    rows = [Row(i + 1, m, b, w, struct.pack("<qd", count, gauge)) for i, (m, b, w, count, gauge) in enumerate(values)]
+    rows = [
+        Row(i + 1, m, b, w, struct.pack("<qd", count, gauge))
+        for i, (m, b, w, count, gauge) in enumerate(values)
+    ]
     segment = decode_segment(encode_segment(writer="w1", channels=CHANNELS, rows=rows), path="x")
     assert segment.monotonic_ns.tolist() == [row.monotonic_ns for row in rows]
     assert segment.boot_offset_ns.tolist() == [row.boot_offset_ns for row in rows]
@@ -32,7 +35,9 @@ def rows_of(n):
 
 
 def test_header_carries_writer_sequence_channels_and_events():
-    data = encode_segment(writer="w2", channels=CHANNELS, rows=rows_of(3)[1:], events=[(4, "retry", "a", "busy")])
+    data = encode_segment(
+        writer="w2", channels=CHANNELS, rows=rows_of(3)[1:], events=[(4, "retry", "a", "busy")]
+    )
     segment = decode_segment(data, path="x")
     assert (segment.writer, segment.first_seq, segment.channels) == ("w2", 2, CHANNELS)
     assert segment.events == [{"t_ns": 4, "kind": "retry", "channel": "a", "detail": "busy"}]

@@ -22,6 +22,9 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "grid": ("lowtide.cli.grid:grid", "zones and their intensity"),
         "doctor": ("lowtide.cli.doctor:doctor", "which sensors work here and how to get better ones"),
     },
+    "Plan": {
+        "sweep": ("lowtide.cli.sweep:sweep", "what waiting would have saved at every start of a year"),
+    },
     "Accounts": {
         "account": ("lowtide.cli.account:account", "bill a power log that already exists"),
         "reprice": ("lowtide.cli.account:reprice", "account stored runs again"),

@@ -54,6 +54,11 @@ def show(run: str, as_json: bool, ledger: str | None) -> None:
         click.echo(show_text(view))
 
 
+def count_of(n: int, noun: str) -> str:
+    """Return ``1 segment`` or ``2 segments``."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
 @click.command(epilog="Example: lowtide verify last")
 @click.argument("run")
 @json_option
@@ -69,7 +74,7 @@ def verify(run: str, as_json: bool, ledger: str | None) -> int:
     elif result["ok"]:
         click.echo(
             f"{result['run_id']}: bill {result['entry']} holds: recomputed to the digit from "
-            f"{result['n_readings']} readings in {result['n_segments']} segments"
+            f"{result['n_readings']} readings in {count_of(result['n_segments'], 'segment')}"
         )
     else:
         click.echo(f"{result['run_id']}: bill {result['entry']} does not hold:")

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
+
 from lowtide.model.planning import Job, OperatingPoint, Segment, SegmentKind
 from lowtide.planning.network import IDLE, MOVE, RESUME, RUN, SHARE, STOP, Deeds, Network
 from lowtide.planning.paths.solve import Path
@@ -30,12 +32,10 @@ def segments_of(
     Being off without idle power is no segment.
     """
     writer = _Writer(job, cells.edges_ns.tolist(), zones, menus, [], 0.0)
-    for arc in path.before:
-        writer.write(network.plain, arc, 0)
-    if path.flexible is not None:
+    writer.write_all(network.plain, path.before)
+    if path.flexible >= 0:
         writer.write(network.flexible, path.flexible, path.work)
-    for arc in path.after:
-        writer.write(network.plain, arc, 0)
+    writer.write_all(network.plain, path.after)
     return joined(sorted(writer.found, key=lambda segment: segment.start_ns))
 
 
@@ -50,15 +50,29 @@ class _Writer:
     found: list[Segment]
     impulse_kwh: float
 
+    def write_all(self, deeds: Deeds, arcs: Sequence[int]) -> None:
+        """Append what plain arcs stand for; runs of one kind at one point are one segment."""
+        if not arcs:
+            return
+        a = np.array(arcs)
+        what = np.stack([deeds.kind[a], deeds.site[a], deeds.point[a]])
+        new = np.flatnonzero(np.concatenate(([True], (what[:, 1:] != what[:, :-1]).any(axis=0))))
+        for first, after in zip(new.tolist(), [*new[1:].tolist(), len(a)], strict=True):
+            kind, z, point = what[:, first].tolist()
+            start, end = int(deeds.cell[a[first]]), int(deeds.cell[a[after - 1]]) + 1
+            if kind == RUN:
+                self.run(z, point, self.edges[start], self.edges[end])
+            elif kind == IDLE:
+                self.idle(z, self.edges[start], self.edges[end])
+            else:
+                for arc in arcs[first:after]:
+                    self.write(deeds, arc, 0)
+
     def write(self, deeds: Deeds, arc: int, work_ns: int) -> None:
         """Append what one arc stands for."""
         kind, cell, z = int(deeds.kind[arc]), int(deeds.cell[arc]), int(deeds.site[arc])
         point, other = int(deeds.point[arc]), int(deeds.other_point[arc])
-        if kind == RUN:
-            self.run(z, point, self.edges[cell], self.edges[cell + 1])
-        elif kind == IDLE:
-            self.idle(z, self.edges[cell], self.edges[cell + 1])
-        elif kind == RESUME:
+        if kind == RESUME:
             self.resume(z, self.edges[cell])
         elif kind == MOVE:
             self.move(z, int(deeds.to_site[arc]), self.edges[cell])

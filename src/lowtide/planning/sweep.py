@@ -8,35 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, Final, Literal, NamedTuple, TypeVar, get_args
+from typing import Final, Literal, TypeVar, get_args
 
 import numpy as np
 
 from lowtide.errors import InputError, near_matches
 from lowtide.planning.kernels.compiled import Compiled, compiled
-from lowtide.planning.kernels.plans import Chooser, flexible_start, pause_resume, run_now
-from lowtide.planning.kernels.slots import Arrivals, Slots
-from lowtide.planning.starts import Edge, SlotGrid, arrivals_every, arrivals_per_month, slot_grid, that_fit
+from lowtide.planning.starts import Edge, SlotGrid, arrivals_every, arrivals_per_month, slot_grid
+from lowtide.planning.sweep_rows import Task, rows_of_zone
 from lowtide.planning.swept import POLICIES, Slack, SweepJob, SweepPolicy, SweepResult, SweepRow, SweptZone
 from lowtide.quantities import format_duration
-from lowtide.series.steps import FloatArray, IntArray
+from lowtide.series.steps import IntArray
 from lowtide.series.types import IntensitySeries
-from lowtide.units import NS_PER_H, NS_PER_S, S_PER_H, ns_from_s
+from lowtide.units import NS_PER_S, ns_from_s
 
-__all__ = ["Engine", "sweep"]
+__all__ = ["Engine", "Series", "by_zone", "sweep"]
 
 Engine = Literal["auto", "numpy", "numba"]
 _WORTH_COMPILING: Final = 4_000_000
 """Plans from which on compiling, some three seconds, pays."""
 
 T = TypeVar("T")
+Series = Mapping[str, IntensitySeries] | Mapping[str | None, IntensitySeries] | IntensitySeries
+"""One series a zone, or one series, which says its zone itself."""
 
 
 def sweep(
     jobs: Iterable[SweepJob | str],
-    series_by_zone: Mapping[str, IntensitySeries] | IntensitySeries,
+    series_by_zone: Series,
     *,
     slacks: Iterable[Slack | str | float] = ("24h",),
     policies: Sequence[SweepPolicy] = ("flexible-start", "pause-resume"),
@@ -107,14 +107,10 @@ def sweep(
     >>> row.n_starts, row.mean_emissions_g, row.mean_baseline_g
     (25, 100.0, 196.0)
     """
-    by_zone: dict[Any, IntensitySeries] = (
-        {series_by_zone.signal.zone: series_by_zone}
-        if isinstance(series_by_zone, IntensitySeries)
-        else dict(series_by_zone)
-    )
-    grids = {zone: slot_grid(series, slot_s=slot_s) for zone, series in _some("zone", by_zone.items())}
+    series = by_zone(series_by_zone)
+    grids = {zone: slot_grid(one, slot_s=slot_s) for zone, one in _some("zone", series.items())}
     arrivals = _arrivals(tuple(grids.values()), every_s, starts_per_month, rng)
-    task = _Task(
+    task = Task(
         jobs=_named_apart(SweepJob.lasting(job) if isinstance(job, str) else job for job in jobs),
         slacks=_some("slack", (given if isinstance(given, Slack) else Slack.of(given) for given in slacks)),
         policies=_some("policy", (_known("policy", policy, POLICIES) for policy in policies)),
@@ -122,11 +118,20 @@ def sweep(
         with_pauses=with_pauses,
     )
     fast = _fast(_known("engine", engine, get_args(Engine)), task.n_plans(sum(map(len, arrivals))))
-    zones = tuple(_swept(zone, by_zone[zone], grid) for zone, grid in grids.items())
+    zones = tuple(_swept(zone, series[zone], grid) for zone, grid in grids.items())
     rows = _in_threads(task, zones, tuple(grids.values()), arrivals, fast, n_threads)
     if not any(row.n_starts or row.n_unknown for row in rows):
         raise InputError(_nothing_fits(task, zones))
     return SweepResult(rows=rows, zones=zones, edge=edge)
+
+
+def by_zone(series: Series) -> dict[str | None, IntensitySeries]:
+    """Return one series a zone, in the order given."""
+    if isinstance(series, IntensitySeries):
+        return {series.signal.zone: series}
+    found: dict[str | None, IntensitySeries] = {}
+    found.update(series)
+    return found
 
 
 def _some(what: str, values: Iterable[T]) -> tuple[T, ...]:
@@ -154,22 +159,6 @@ def _known(what: str, value: T, known: Sequence[T]) -> T:
     return value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Task:
-    """What is asked of every zone."""
-
-    jobs: tuple[SweepJob, ...]
-    slacks: tuple[Slack, ...]
-    policies: tuple[SweepPolicy, ...]
-    edge: Edge
-    with_pauses: bool
-
-    def n_plans(self, n_starts: int) -> int:
-        """Return how many pause-resume plans that is, each with pauses as several."""
-        n = n_starts * len(self.jobs) * len(self.slacks) * ("pause-resume" in self.policies)
-        return n * (4 if self.with_pauses else 1)
-
-
 def _fast(engine: Engine, n_plans: int) -> Compiled | None:
     """Return the compiled kernels where they are asked for or worth it."""
     if engine == "numba" or (engine == "auto" and n_plans >= _WORTH_COMPILING and find_spec("numba")):
@@ -193,7 +182,7 @@ def _arrivals(
 
 
 def _in_threads(
-    task: _Task,
+    task: Task,
     zones: Sequence[SweptZone],
     grids: Sequence[SlotGrid],
     arrivals: Sequence[IntArray],
@@ -203,7 +192,7 @@ def _in_threads(
     """Return the rows of all zones, by job first."""
 
     def rows_of(i: int) -> list[list[SweepRow]]:
-        return _rows_of_zone(task, zones[i], grids[i], arrivals[i], fast)
+        return rows_of_zone(task, zones[i], grids[i], arrivals[i], fast)
 
     if n_threads > 1 and len(zones) > 1:
         with ThreadPoolExecutor(max_workers=n_threads) as pool:
@@ -211,102 +200,6 @@ def _in_threads(
     else:
         by_zone = [rows_of(i) for i in range(len(zones))]
     return tuple(row for of_job in zip(*by_zone, strict=True) for rows in of_job for row in rows)
-
-
-def _rows_of_zone(
-    task: _Task, zone: SweptZone, grid: SlotGrid, arrivals: IntArray, fast: Compiled | None
-) -> list[list[SweepRow]]:
-    """Return the rows of each job in a zone."""
-    chooser = Chooser(Slots.of(grid.values), step_ns=grid.step_ns, fast=fast)
-    return [_rows_of_job(task, zone, chooser, grid, arrivals, job) for job in task.jobs]
-
-
-def _rows_of_job(
-    task: _Task, zone: SweptZone, chooser: Chooser, grid: SlotGrid, arrivals: IntArray, job: SweepJob
-) -> list[SweepRow]:
-    duration_ns = ns_from_s(job.duration_s)
-    rows: dict[tuple[SweepPolicy, Slack], SweepRow] = {}
-    for slack in task.slacks:
-        slack_ns = slack.ns_of(duration_ns)
-        windows = Arrivals(
-            first=that_fit(grid, arrivals, duration_ns=duration_ns, slack_ns=slack_ns, edge=task.edge),
-            step_ns=grid.step_ns,
-            duration_ns=duration_ns,
-            slack_ns=slack_ns,
-            n_slots=grid.n,
-        )
-        now = run_now(chooser, windows)
-        for policy in task.policies:
-            found = _planned(chooser, windows, now, policy, task.with_pauses)
-            rows[policy, slack] = _row(zone, job, policy, slack, found, slack_ns / NS_PER_H)
-    return [rows[policy, slack] for policy in task.policies for slack in task.slacks]
-
-
-class _Planned(NamedTuple):
-    """Costs of the arrivals whose run-now is known, and what turns them into g/kWh of the job's energy."""
-
-    now: FloatArray
-    plan: FloatArray
-    per_slot: float
-    n_pauses: IntArray | None
-    n_unknown: int
-
-    def saved(self) -> FloatArray:
-        """Return the saving of each arrival whose run-now emits something, as a fraction of it."""
-        positive = self.now > 0.0
-        if positive.all():
-            return 1.0 - self.plan / self.now
-        return np.asarray(1.0 - self.plan[positive] / self.now[positive])
-
-
-def _planned(
-    chooser: Chooser, windows: Arrivals, now: FloatArray, policy: SweepPolicy, with_pauses: bool
-) -> _Planned:
-    n_pauses: IntArray | None = np.zeros(len(now), dtype=np.int64)
-    if policy == "run-now" or len(now) == 0:
-        cost = now
-    elif policy == "flexible-start":
-        cost = flexible_start(chooser, windows)
-    else:
-        cost, n_pauses = pause_resume(chooser, windows, with_pauses=with_pauses)
-    known = np.isfinite(now)
-    n_unknown = len(now) - int(np.count_nonzero(known))
-    if n_unknown:
-        now, cost, n_pauses = now[known], cost[known], None if n_pauses is None else n_pauses[known]
-    per_slot = windows.step_ns / int(windows.duration_ns)
-    return _Planned(now=now, plan=cost, per_slot=per_slot, n_pauses=n_pauses, n_unknown=n_unknown)
-
-
-def _row(
-    zone: SweptZone, job: SweepJob, policy: SweepPolicy, slack: Slack, found: _Planned, slack_h: float
-) -> SweepRow:
-    """Return the means over the plans; a yearly mean says nothing about moving in time."""
-    judged = policy == "run-now" or zone.time_resolved
-    now, plan = _mean(found.now, found.per_slot), _mean(found.plan, found.per_slot) if judged else None
-    saved = found.saved()
-    duration_h = job.duration_s / S_PER_H
-    pauses = None if found.n_pauses is None or plan is None else _mean(found.n_pauses)
-    return SweepRow(
-        job=job.name,
-        zone=zone.zone,
-        policy=policy,
-        slack=slack.label,
-        n_starts=len(found.now),
-        mean_saving_fraction=_mean(saved) if judged else None,
-        ratio_saving_fraction=None if plan is None or now is None or now <= 0.0 else 1.0 - plan / now,
-        mean_emissions_g=None if plan is None else plan * job.energy_kwh,
-        mean_baseline_g=None if now is None else now * job.energy_kwh,
-        pauses_per_hour=None if pauses is None else pauses / (duration_h + slack_h),
-        duration_h=duration_h,
-        slack_h=slack_h,
-        energy_kwh=job.energy_kwh,
-        n_unknown=found.n_unknown,
-        n_not_positive=len(found.now) - len(saved),
-    )
-
-
-def _mean(values: FloatArray | IntArray, factor: float = 1.0) -> float | None:
-    return float(values.sum()) / len(values) * factor if len(values) else None
 
 
 def _swept(zone: str | None, series: IntensitySeries, grid: SlotGrid) -> SweptZone:
@@ -324,7 +217,7 @@ def _swept(zone: str | None, series: IntensitySeries, grid: SlotGrid) -> SweptZo
     )
 
 
-def _nothing_fits(task: _Task, zones: Sequence[SweptZone]) -> str:
+def _nothing_fits(task: Task, zones: Sequence[SweptZone]) -> str:
     """Return what to say when no arrival has room."""
     job = min(task.jobs, key=lambda job: job.duration_s)
     slack = min(task.slacks, key=lambda slack: slack.ns_of(ns_from_s(job.duration_s)))

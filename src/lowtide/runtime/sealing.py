@@ -11,7 +11,6 @@ import os
 from collections.abc import Sequence
 from typing import Any, Final
 
-from lowtide.errors import StoreError
 from lowtide.stores.codec import write_bytes
 from lowtide.stores.journal import JournalWriter, Row
 from lowtide.stores.segments import encode_segment
@@ -57,7 +56,7 @@ class Sealer:
         self._due_ns = -1
         self._sealed_seq, self._last_event, self._number = 0, 0, 0
         self._busy = _thread.allocate_lock()
-        self._outcome: tuple[int, int, StoreError | None] | None = None
+        self._outcome: tuple[int, int, Exception | None] | None = None
 
     def poll(self, monotonic_ns: int) -> None:
         """Start a sealing when one is due and none is under way; take note of one that has ended."""
@@ -77,11 +76,11 @@ class Sealer:
         _thread.start_new_thread(self._copy, (rows, events, last_event))
 
     def _copy(self, rows: list[Row], events: list[tuple[int, str, str, str]], last_event: int) -> None:
-        problem: StoreError | None = None
+        problem: Exception | None = None
         try:
             data = encode_segment(writer=self._writer, channels=self._channels, rows=rows, events=events)
             write_bytes(os.path.join(self._folder, f"{self._writer}-{self._number + 1:06d}.seg"), data)
-        except StoreError as error:
+        except Exception as error:  # whatever it is, the rows stay in the journal and are tried again
             problem = error
         self._outcome = (rows[-1].seq, last_event, problem)
         self._busy.release()

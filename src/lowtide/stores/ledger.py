@@ -48,7 +48,10 @@ def journal_root() -> str:
     uid = os.getuid() if hasattr(os, "getuid") else 0
     own = os.environ.get("LOWTIDE_JOURNAL")
     candidates = [own] if own else [f"/var/tmp/lowtide-{uid}"]
-    candidates += [os.path.join(os.environ.get("TMPDIR", "/tmp"), f"lowtide-{uid}"), f"/dev/shm/lowtide-{uid}"]
+    candidates += [
+        os.path.join(os.environ.get("TMPDIR", "/tmp"), f"lowtide-{uid}"),
+        f"/dev/shm/lowtide-{uid}",
+    ]
     problems = []
     for path in candidates:
         try:

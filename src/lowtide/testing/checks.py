@@ -48,7 +48,9 @@ def _check_channels(sensor: Sensor) -> None:
         assert known, f"{channel.name}: quantity {channel.quantity!r} is none of {_QUANTITIES}"
         assert channel.kind in ("counter", "gauge"), f"{channel.name}: kind {channel.kind!r} is neither"
         assert channel.scale > 0.0, f"{channel.name}: scale must be positive, SI units in one raw unit"
-        assert channel.low_fraction <= 1.0 <= channel.high_fraction, f"{channel.name}: the range must contain 1"
+        assert channel.low_fraction <= 1.0 <= channel.high_fraction, (
+            f"{channel.name}: the range must contain 1"
+        )
         assert channel.method, f"{channel.name} does not say its method, which a bill must"
     assert tuple(sensor.channels) == tuple(channels), f"{sensor.name}: channels must not change"
 

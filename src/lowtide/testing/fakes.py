@@ -24,7 +24,9 @@ class FakeClock:
     1000000010
     """
 
-    def __init__(self, *, wall_ns: int = 1_767_225_600_000_000_000, monotonic_ns: int = 5_000_000_000) -> None:
+    def __init__(
+        self, *, wall_ns: int = 1_767_225_600_000_000_000, monotonic_ns: int = 5_000_000_000
+    ) -> None:
         self._moment = Moment(wall_ns, monotonic_ns, monotonic_ns)
 
     def now(self) -> Moment:
@@ -58,7 +60,9 @@ class ReplaySensor:
         One outcome per channel in each.
     """
 
-    def __init__(self, channels: Sequence[Channel], rows: Sequence[Sequence[Outcome]], *, name: str = "replay") -> None:
+    def __init__(
+        self, channels: Sequence[Channel], rows: Sequence[Sequence[Outcome]], *, name: str = "replay"
+    ) -> None:
         self.name = name
         self.channels = tuple(channels)
         self._rows = list(rows)
@@ -186,7 +190,11 @@ def make_powercap_tree(
     for folder, name in names.items():
         path = os.path.join(root, folder)
         os.makedirs(path, exist_ok=True)
-        for file, text in (("name", name), ("max_energy_range_uj", str(max_energy_range_uj)), ("energy_uj", "0")):
+        for file, text in (
+            ("name", name),
+            ("max_energy_range_uj", str(max_energy_range_uj)),
+            ("energy_uj", "0"),
+        ):
             _write(os.path.join(path, file), text)
         folders.append(path)
     return folders

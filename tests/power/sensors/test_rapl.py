@@ -50,7 +50,7 @@ def test_garbage_in_a_counter_is_retry(tmp_path):
 
 
 def test_no_domains_says_why(tmp_path):
-    with pytest.raises(SensorError, match="no RAPL domain under .*: a virtual machine"):
+    with pytest.raises(SensorError, match=r"no RAPL domain under .*: a virtual machine"):
         RaplSensor(str(tmp_path / "none"))
 
 

@@ -78,11 +78,14 @@ class Chooser:
             self._costs = (duration_ns, contiguous(self.slots, duration_ns, self.step_ns))
         return self._costs[1]
 
-    def least(self, arrivals: Arrivals, *, with_last: bool) -> Least:
-        """Return the cheapest whole slots of each window, as many as the job has."""
+    def least(self, arrivals: Arrivals, *, with_last: bool, with_next: bool = True) -> Least:
+        """Return the cheapest whole slots of each window, as many as the job has.
+
+        Without `with_last` or `with_next` the k-th or (k+1)-th value need not be there.
+        """
         (k, _), (n_slots, _) = arrivals.durations(), arrivals.windows()
         if int(n_slots.sum()) <= _FEW * self.slots.n:
-            return least_by_partition(self.slots.values, arrivals.first, n_slots, k)
+            return least_by_partition(self.slots.values, arrivals.first, n_slots, k, with_next=with_next)
         if self._ranks is None:
             self._ranks = ranking(self.slots)
         if self.fast is not None and arrivals.are_alike and arrivals.are_dense(_FEW):
@@ -139,8 +142,8 @@ def _least_of_each(costs: FloatArray, first: IntArray, width: IntArray) -> Float
     for a, b in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
         if a < b:
             part = order[a:b]
-            rows = side_by_side(costs, first[part], width[part], int(width[part[-1]]), np.inf)
-            least[part] = rows.min(axis=1)
+            rows = side_by_side(costs, first[part], width[part], int(width[part[-1]]), np.float64(np.inf))
+            least[part] = np.asarray(rows.min(axis=1))
     return least
 
 
@@ -165,7 +168,8 @@ def pause_resume(chooser: Chooser, arrivals: Arrivals, *, with_pauses: bool = Fa
     """
     slots, step_ns = chooser.slots, arrivals.step_ns
     if not with_pauses and arrivals.are_whole:
-        return Paused(chooser.least(arrivals, with_last=False).total / slots.scale, None)
+        least = chooser.least(arrivals, with_last=False, with_next=False)
+        return Paused(least.total / slots.scale, None)
     (_, part_ns), (n_slots, rest_ns) = arrivals.durations(), arrivals.windows()
     least = chooser.least(arrivals, with_last=with_pauses or bool((rest_ns > part_ns).any()))
     total, last, following = least

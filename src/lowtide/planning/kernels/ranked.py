@@ -135,7 +135,9 @@ class WaveletMatrix:
         return total, self.values.take(np.minimum(rank, len(self.values) - 1))
 
 
-def least_by_partition(values: IntArray, first: IntArray, n_slots: IntArray, k: IntArray) -> Least:
+def least_by_partition(
+    values: IntArray, first: IntArray, n_slots: IntArray, k: IntArray, *, with_next: bool = True
+) -> Least:
     """Return the k cheapest slots of windows by sorting each partly.
 
     Parameters
@@ -143,6 +145,8 @@ def least_by_partition(values: IntArray, first: IntArray, n_slots: IntArray, k: 
     values : int64 array, shape (n,)
         ``BEYOND`` where unknown.
     first, n_slots, k : int64 arrays, shape (q,)
+    with_next : bool
+        Whether the (k+1)-th value is needed; without it ``following`` is ``BEYOND``.
 
     Returns
     -------
@@ -159,7 +163,7 @@ def least_by_partition(values: IntArray, first: IntArray, n_slots: IntArray, k: 
                 cells.partition(wanted - 1, axis=1)
             total[part] = cells[:, :wanted].sum(axis=1)
             last[part] = cells[:, wanted - 1] if 0 < wanted <= width else LOWEST
-            following[part] = cells[:, wanted:].min(axis=1, initial=BEYOND)
+            following[part] = cells[:, wanted:].min(axis=1, initial=BEYOND) if with_next else BEYOND
     return Least(total, last, following)
 
 

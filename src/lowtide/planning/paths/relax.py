@@ -9,6 +9,7 @@ every path through any arc, which is how :mod:`~lowtide.planning.paths.labels` r
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,26 @@ class Relaxation:
     bound: float
     to_node: tuple[Tree, ...]
     from_node: tuple[Tree, ...]
+
+    def only(self, which: Iterable[int]) -> Relaxation:
+        """Return some of its prices."""
+        kept = list(which)
+        return Relaxation(
+            price=self.price[kept],
+            bound=self.bound,
+            to_node=tuple(self.to_node[i] for i in kept),
+            from_node=tuple(self.from_node[i] for i in kept),
+        )
+
+    def and_prices(self, sweeper: Sweeper, prices: Sequence[float]) -> Relaxation:
+        """Return it with further prices in front, the best one still last."""
+        weights = [sweeper.weight(price) for price in prices]
+        return Relaxation(
+            price=np.concatenate((prices, self.price)),
+            bound=self.bound,
+            to_node=(*(sweeper.to_node(weight) for weight in weights), *self.to_node),
+            from_node=(*(sweeper.from_node(weight) for weight in weights), *self.from_node),
+        )
 
 
 def _sweep(ends: Any, starts: Any, weight: Any, work: Any, value: Any, done: Any, arc: Any) -> None:
@@ -133,12 +154,13 @@ def cheapest_path(tree: Tree, node: int, *, ends: IntArray) -> list[int]:
     tree : Tree
     node : int
     ends : int64 array
-        ``arcs.tail`` for a tree from the source, ``arcs.head`` for one from the sink.
+        ``tail`` of the arcs for a tree from the source, ``head`` for one from the sink.
     """
-    found = []
-    while (arc := int(tree.arc[node])) >= 0:
+    arcs = tree.arc.tolist()
+    found: list[int] = []
+    while (arc := arcs[node]) >= 0:
         found.append(arc)
-        node = int(ends[arc])
+        node = ends.item(arc)
     return found
 
 

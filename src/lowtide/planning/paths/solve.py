@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from lowtide.planning.paths.compiling import worth_compiling
-from lowtide.planning.paths.graph import Graph
-from lowtide.planning.paths.labels import Join, Ledger, Limits, best_join, label
+from lowtide.planning.paths.graph import Graph, Plain
+from lowtide.planning.paths.labels import Join, Labels, Task, best_join, label
+from lowtide.planning.paths.reduce import Open, Reduced, open_arcs, reduce
 from lowtide.planning.paths.relax import Relaxation, Sweeper, Tree, cheapest_path, relax
-from lowtide.planning.window import BoolArray
-from lowtide.series.steps import FloatArray, IntArray
+from lowtide.series.steps import FloatArray
 
 __all__ = ["Path", "solve"]
 
-_PASSES = 30
+_PASSES: Final = 30
 """Passes over all arcs of one solution, for the decision to compile."""
-_GUESSES = 5
-"""Prices, nearest to the best one, whose trees are joined to guess a path."""
+_NEAR: Final = 2
+"""Prices, the last ones tried, whose trees are joined over all arcs."""
+_NEARER: Final = 4
+"""Prices, the last ones tried, whose trees are joined over what those leave."""
+_WIDE_GAP: Final = 1e-4
+"""Share of the bound; a guess further above it is worth more prices."""
+_SPREAD: Final = (0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.975, 1.025, 1.05, 1.075, 1.1, 1.15, 1.2, 1.3)
+"""Those further prices, as multiples of the best one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,17 +40,18 @@ class Path:
         No path costs less; equal to `cost` where the path is proved optimal.
     before, after : tuple of int
         Plain arcs in order of time, on either side of the flexible one.
-    flexible : int or None
+    flexible : int
+        -1 for none.
     work : int
         Work done on the flexible arc [ns].
     """
 
     cost: float
-    bound: float
+    bound: float = -np.inf
     before: tuple[int, ...]
-    flexible: int | None
-    work: int
-    after: tuple[int, ...]
+    flexible: int = -1
+    work: int = 0
+    after: tuple[int, ...] = ()
 
 
 def solve(graph: Graph, work_ns: int, *, most_at_node: int = 20_000, fast: bool | None = None) -> Path | int:
@@ -61,7 +70,7 @@ def solve(graph: Graph, work_ns: int, *, most_at_node: int = 20_000, fast: bool 
     Returns
     -------
     Path or int
-        The work that can be done at most [ns], where that is less than `work_ns`.
+        The most work any path does [ns], where that is less than `work_ns`; -1 without any path.
     """
     if fast is None:
         fast = worth_compiling(_PASSES * len(graph.plain.tail))
@@ -69,156 +78,170 @@ def solve(graph: Graph, work_ns: int, *, most_at_node: int = 20_000, fast: bool 
     relaxation = relax(sweeper, work_ns)
     if isinstance(relaxation, int):
         return relaxation
-    tolerance = 2e-13 * float(np.abs(graph.plain.cost).max(initial=0.0)) * len(graph.plain.cost) ** 0.5
-    tolerance = max(tolerance, 1e-14 * abs(relaxation.bound))
-    guess = _guess(sweeper, relaxation, work_ns)
-    ceiling = guess.cost + 4 * tolerance if guess else np.inf
-    limits = Limits(most_at_node)
-    found = _label(graph, relaxation, work_ns, ceiling, tolerance, limits)
-    if found is None or (guess is not None and guess.cost < found.cost - tolerance):
-        assert guess is not None, "a path exists, so the labels or the guess hold one"
-        found = guess
-    bound = min(found.cost, max(relaxation.bound, min(limits.least_dropped, found.cost)))
+    largest = float(np.abs(graph.plain.cost).max(initial=0.0))
+    tolerance = max(2e-13 * largest * len(graph.plain.cost) ** 0.5, 1e-14 * abs(relaxation.bound))
+    guess, kept, relaxation = _guess(sweeper, relaxation, work_ns, tolerance)
+    found, exact_to = _label(graph, relaxation, kept, work_ns, guess, tolerance, most_at_node, fast)
+    bound = min(found.cost, max(relaxation.bound, exact_to))
     return Path(
         cost=found.cost, bound=bound, before=found.before, flexible=found.flexible,
         work=found.work, after=found.after,
     )  # fmt: skip
 
 
-def _arc_bounds(
-    relaxation: Relaxation, tail: IntArray, head: IntArray, work_ns: int, cost_at: list[FloatArray]
-) -> FloatArray:
-    """Return, for each arc, the best lower bound over all prices of any path through it."""
-    bound = np.full(len(tail), -np.inf)
-    for i, price in enumerate(relaxation.price):
-        ways = relaxation.to_node[i].value[tail] + relaxation.from_node[i].value[head]
-        bound = np.maximum(bound, ways + cost_at[i] + price * work_ns)
-    return bound
+class _Guess(NamedTuple):
+    """A path that two trees and one arc make; `arc` counts the plain arcs first and then the flexible ones."""
+
+    cost: float
+    to: Tree
+    arc: int
+    work: int
+    onward: Tree
+
+    def path(self, graph: Graph) -> Path:
+        plain, flexible = graph.plain, self.arc - len(graph.plain.tail)
+        joint = plain if flexible < 0 else graph.flexible
+        i = self.arc if flexible < 0 else flexible
+        before = cheapest_path(self.to, int(joint.tail[i]), ends=plain.tail)[::-1]
+        after = cheapest_path(self.onward, int(joint.head[i]), ends=plain.head)
+        if flexible < 0:
+            before.append(i)
+        return Path(
+            cost=self.cost, before=tuple(before), flexible=max(flexible, -1), work=self.work,
+            after=tuple(after),
+        )  # fmt: skip
 
 
-def _open_arcs(
-    graph: Graph, relaxation: Relaxation, work_ns: int, ceiling: float
-) -> tuple[BoolArray, BoolArray]:
-    """Return which plain and which flexible arcs a path under the ceiling may use."""
-    plain, flexible = graph.plain, graph.flexible
-    costs = [plain.cost - price * plain.work for price in relaxation.price]
-    least = [
-        flexible.cost + np.minimum((flexible.rate - p) * flexible.low, (flexible.rate - p) * flexible.high)
-        for p in relaxation.price
-    ]
-    of_plain = _arc_bounds(relaxation, plain.tail, plain.head, work_ns, costs)
-    of_flexible = _arc_bounds(relaxation, flexible.tail, flexible.head, work_ns, least)
-    return plain.usable & (of_plain <= ceiling), of_flexible <= ceiling
+def _guess(
+    sweeper: Sweeper, relaxation: Relaxation, work_ns: int, tolerance: float
+) -> tuple[_Guess | None, Open, Relaxation]:
+    """Return the best path that two trees and an arc make, and the arcs that might be on a better one."""
+    graph, n = sweeper.graph, len(relaxation.price)
+    near, nearer = (relaxation.only(range(max(0, n - few), n)) for few in (_NEAR, _NEARER))
+    kept = Open(plain=np.flatnonzero(graph.plain.usable), flexible=np.arange(len(graph.flexible.tail)))
+    best = _joined_trees(sweeper, near, kept, work_ns)
+    kept = open_arcs(graph, near, work_ns, _ceiling(best, tolerance), among=kept)
+    best = _better(best, _joined_trees(sweeper, nearer, kept, work_ns))
+    if best is None or best.cost - relaxation.bound > _WIDE_GAP * abs(relaxation.bound):
+        kept = open_arcs(graph, relaxation, work_ns, _ceiling(best, tolerance), among=kept)
+        relaxation = relaxation.and_prices(sweeper, [float(near.price[-1]) * share for share in _SPREAD])
+        best = _better(best, _joined_trees(sweeper, relaxation, kept, work_ns))
+    kept = open_arcs(graph, relaxation, work_ns, _ceiling(best, tolerance), among=kept)
+    return best, kept, relaxation
 
 
-def _groups(nodes: IntArray, arcs: IntArray) -> list[tuple[int, list[int]]]:
-    """Return (node, its arcs) in the order of sorted `nodes`."""
-    if not len(nodes):
-        return []
-    starts = np.flatnonzero(np.concatenate(([True], nodes[1:] != nodes[:-1])))
-    pieces = np.split(arcs, starts[1:])
-    return [(int(nodes[s]), piece.tolist()) for s, piece in zip(starts, pieces, strict=True)]
+def _ceiling(best: _Guess | None, tolerance: float) -> float:
+    return np.inf if best is None else best.cost + 4 * tolerance
 
 
-def _label(
-    graph: Graph, relaxation: Relaxation, work_ns: int, ceiling: float, tolerance: float, limits: Limits
-) -> Path | None:
-    """Return the best path under the ceiling by labels from both ends, None where there is none."""
-    plain, flexible = graph.plain, graph.flexible
-    open_plain, open_flexible = _open_arcs(graph, relaxation, work_ns, ceiling)
-    arcs = np.flatnonzero(open_plain)
-    back = arcs[np.argsort(-plain.tail[arcs], kind="stable")]
-    price = relaxation.price[:, None]
-    to_node = np.stack([tree.value for tree in relaxation.to_node])
-    from_node = np.stack([tree.value for tree in relaxation.from_node])
-
-    def from_source(node: int, work: IntArray, cost: FloatArray) -> FloatArray:
-        rest = from_node[:, node, None] + price * (work_ns - work)
-        return np.asarray(rest.max(axis=0) + cost)
-
-    def from_sink(node: int, work: IntArray, cost: FloatArray) -> FloatArray:
-        rest = to_node[:, node, None] + price * (work_ns - work)
-        return np.asarray(rest.max(axis=0) + cost)
-
-    sink = graph.n_nodes - 1
-    backwards = label(
-        plain, _groups(plain.tail[back], back), plain.head, sink, from_sink,
-        ceiling=ceiling, tolerance=tolerance, limits=limits,
-    )  # fmt: skip
-    forwards = label(
-        plain, _groups(plain.head[arcs], arcs), plain.tail, 0, from_source,
-        ceiling=ceiling, tolerance=tolerance, limits=limits,
-    )  # fmt: skip
-    kept = np.flatnonzero(open_flexible)
-    join = best_join(forwards, backwards, flexible, kept, sink=sink, work_ns=work_ns, tolerance=tolerance)
-    return None if join is None else _path(graph, forwards, backwards, join)
+def _better(a: _Guess | None, b: _Guess | None) -> _Guess | None:
+    return b if a is None or (b is not None and b.cost < a.cost) else a
 
 
-def _path(graph: Graph, forwards: Ledger, backwards: Ledger, join: Join) -> Path:
-    sink = graph.n_nodes - 1
-    tail = sink if join.flexible is None else int(graph.flexible.tail[join.flexible])
-    before = forwards.path(tail, join.before)[::-1]
-    after: list[int] = []
-    if join.flexible is not None:
-        after = backwards.path(int(graph.flexible.head[join.flexible]), join.after)
-    return Path(
-        cost=join.cost, bound=-np.inf, before=tuple(before), flexible=join.flexible,
-        work=join.work, after=tuple(after),
-    )  # fmt: skip
-
-
-def _guess(sweeper: Sweeper, relaxation: Relaxation, work_ns: int) -> Path | None:
+def _joined_trees(sweeper: Sweeper, relaxation: Relaxation, among: Open, work_ns: int) -> _Guess | None:
     """Return the best path that joins, by one arc, a tree's way to its tail and a tree's way from its head."""
-    graph = sweeper.graph
-    near = range(max(0, len(relaxation.price) - _GUESSES), len(relaxation.price))
-    price = [float(relaxation.price[i]) for i in near]
-    to_node = [relaxation.to_node[i] for i in near]
-    from_node = [relaxation.from_node[i] for i in near]
-    if (~graph.plain.usable).sum() > 1:
+    price = relaxation.price.tolist()
+    to_node: Sequence[Tree] = relaxation.to_node
+    from_node: Sequence[Tree] = relaxation.from_node
+    if (~sweeper.graph.plain.usable).sum() > 1:  # trees must then be made anew from what a path may use
         to_node = [sweeper.to_node(sweeper.weight(p, usable=True)) for p in price]
         from_node = [sweeper.from_node(sweeper.weight(p, usable=True)) for p in price]
-    best: tuple[float, Tree, int, int, Tree] | None = None
-    ways_to = [tree.value + p * tree.work for tree, p in zip(to_node, price, strict=True)]
-    ways_from = [tree.value + p * tree.work for tree, p in zip(from_node, price, strict=True)]
-    for to, cost_to in zip(to_node, ways_to, strict=True):
-        for onward, cost_from in zip(from_node, ways_from, strict=True):
-            cost, arc, work = _cheapest_join(graph, to, cost_to, onward, cost_from, work_ns)
-            if np.isfinite(cost) and (best is None or cost < best[0]):
-                best = cost, to, arc, work, onward
-    return None if best is None else _guessed(graph, *best)
-
-
-def _guessed(graph: Graph, cost: float, to: Tree, arc: int, work: int, onward: Tree) -> Path:
-    """Return the path of a join; `arc` counts the plain arcs first and then the flexible ones."""
-    n_plain = len(graph.plain.tail)
-    arcs, i = (graph.plain, arc) if arc < n_plain else (graph.flexible, arc - n_plain)
-    before = cheapest_path(to, int(arcs.tail[i]), ends=graph.plain.tail)[::-1]
-    after = cheapest_path(onward, int(arcs.head[i]), ends=graph.plain.head)
-    flexible = None if arc < n_plain else i
-    if flexible is None:
-        before.append(i)
-    return Path(
-        cost=cost, bound=-np.inf, before=tuple(before), flexible=flexible, work=work, after=tuple(after)
-    )
+    best: _Guess | None = None
+    costs_from = [tree.value + p * tree.work for tree, p in zip(from_node, price, strict=True)]
+    for to, p in zip(to_node, price, strict=True):
+        cost_to = to.value + p * to.work
+        for onward, cost_from in zip(from_node, costs_from, strict=True):
+            cost, arc, work = _cheapest_join(sweeper.graph, among, to, cost_to, onward, cost_from, work_ns)
+            if np.isfinite(cost) and (best is None or cost < best.cost):
+                best = _Guess(cost, to, arc, work, onward)
+    return best
 
 
 def _cheapest_join(
-    graph: Graph, to: Tree, cost_to: FloatArray, onward: Tree, cost_from: FloatArray, work_ns: int
+    graph: Graph, among: Open, to: Tree, cost_to: FloatArray, onward: Tree, cost_from: FloatArray, work_ns: int
 ) -> tuple[float, int, int]:
     """Return (cost, arc, work on it) of the cheapest join of two trees by one arc; inf where none fits."""
     plain, flexible = graph.plain, graph.flexible
-    missing = work_ns - to.work[plain.tail] - onward.work[plain.head] - plain.work
-    fits = np.flatnonzero((missing == 0) & plain.usable)
-    cost = cost_to[plain.tail[fits]] + cost_from[plain.head[fits]] + plain.cost[fits]
-    missing = work_ns - to.work[flexible.tail] - onward.work[flexible.head]
-    bends = np.flatnonzero((missing > flexible.low) & (missing < flexible.high))
-    bent = cost_to[flexible.tail[bends]] + cost_from[flexible.head[bends]]
-    bent = bent + flexible.cost[bends] + flexible.rate[bends] * missing[bends]
+    a = among.plain
+    a = a[to.work[plain.tail[a]] + onward.work[plain.head[a]] + plain.work[a] == work_ns]
+    cost = cost_to[plain.tail[a]] + cost_from[plain.head[a]] + plain.cost[a]
+    f = among.flexible
+    missing = work_ns - to.work[flexible.tail[f]] - onward.work[flexible.head[f]]
+    fits = np.flatnonzero((missing > flexible.low[f]) & (missing < flexible.high[f]))
+    f, missing = f[fits], missing[fits]
+    bent = cost_to[flexible.tail[f]] + cost_from[flexible.head[f]] + flexible.cost[f] + flexible.rate[f] * missing
     costs = np.concatenate((cost, bent))
     if not len(costs):
         return np.inf, 0, 0
     i = int(np.argmin(costs))
-    if i < len(fits):
-        return float(costs[i]), int(fits[i]), 0
-    f = int(bends[i - len(fits)])
-    return float(costs[i]), len(plain.tail) + f, int(missing[f])
+    if i < len(a):
+        return float(costs[i]), int(a[i]), 0
+    return float(costs[i]), len(plain.tail) + int(f[i - len(a)]), int(missing[i - len(a)])
+
+
+def _label(
+    graph: Graph, relaxation: Relaxation, kept: Open, work_ns: int, guess: _Guess | None, tolerance: float,
+    most_at_node: int, fast: bool,
+) -> tuple[Path, float]:  # fmt: skip
+    """Return the best path, and the cost up to which it is proved to be."""
+    reduced = reduce(graph, kept)
+    ceiling = _ceiling(guess, tolerance)
+    tasks = [
+        _task(reduced, relaxation, work_ns, ceiling, tolerance, most_at_node, back=back)
+        for back in (False, True)
+    ]
+    forwards, backwards = (label(task, fast=fast) for task in tasks)
+    join = best_join(
+        forwards, backwards, reduced.flexible, n_nodes=reduced.n_nodes, work_ns=work_ns,
+        tolerance=tolerance, fast=fast,
+    )  # fmt: skip
+    exact_to = min(forwards.least_dropped, backwards.least_dropped)
+    if join is None or (guess is not None and guess.cost < join.cost - tolerance):
+        assert guess is not None, "a path exists, so the labels or the guess hold one"
+        return guess.path(graph), exact_to
+    return _whole_path(reduced, tasks, forwards, backwards, join), exact_to
+
+
+def _task(
+    reduced: Reduced, relaxation: Relaxation, work_ns: int, ceiling: float, tolerance: float,
+    most_at_node: int, *, back: bool,
+) -> Task:  # fmt: skip
+    """Return the dynamic programme forwards, or backwards as one forwards on the graph turned round."""
+    plain: Plain = reduced.plain
+    arc = np.arange(len(plain.tail))
+    tail, head, node = plain.tail, plain.head, reduced.node
+    rests = relaxation.from_node
+    if back:
+        tail, head = reduced.n_nodes - 1 - head, reduced.n_nodes - 1 - tail
+        arc = np.argsort(head, kind="stable")
+        node, rests = node[::-1], relaxation.to_node
+    return Task(
+        n_nodes=reduced.n_nodes,
+        tail=tail[arc],
+        work=plain.work[arc],
+        cost=plain.cost[arc],
+        tie=plain.tie[arc],
+        first=np.searchsorted(head[arc], np.arange(reduced.n_nodes + 1)),
+        arc=arc,
+        price=relaxation.price,
+        rest=np.stack([tree.value[node] for tree in rests]),
+        work_ns=work_ns,
+        ceiling=ceiling,
+        tolerance=tolerance,
+        most_at_node=most_at_node,
+    )
+
+
+def _whole_path(
+    reduced: Reduced, tasks: Sequence[Task], forwards: Labels, backwards: Labels, join: Join
+) -> Path:
+    """Return the path of a join, its chains made arcs of the graph again."""
+    there = [int(tasks[0].arc[a]) for a in reversed(forwards.path(join.before))]
+    onward = [int(tasks[1].arc[a]) for a in backwards.path(join.after)] if join.flexible >= 0 else []
+    return Path(
+        cost=join.cost,
+        before=tuple(arc for chain in there for arc in reduced.expanded(chain)),
+        flexible=int(reduced.bend[join.flexible]) if join.flexible >= 0 else -1,
+        work=join.work,
+        after=tuple(arc for chain in onward for arc in reduced.expanded(chain)),
+    )
