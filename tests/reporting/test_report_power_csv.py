@@ -8,7 +8,7 @@ import io
 import numpy as np
 import pytest
 
-from lowtide.errors import CoverageError
+from lowtide.errors import NothingRecordedError
 from lowtide.model.record import Record
 from lowtide.reporting.power_csv import power_csv
 from lowtide.testing.builders import START_NS, make_header, make_record
@@ -67,5 +67,5 @@ def test_one_reading_is_no_power() -> None:
     unknown = make_header(memory_model=header.memory_model.__class__(
         w_per_gb=0.5, installed_gb=float("nan"), low_fraction=0.5, high_fraction=1.5, source="builder"))  # fmt: skip
     record = make_record(unknown, t_ns=T_NS[:1], machine_cpu_s=[0.0], run_cpu_s=[0.0])
-    with pytest.raises(CoverageError, match="fewer than two readings"):
+    with pytest.raises(NothingRecordedError, match="fewer than two readings"):
         power_csv(record)

@@ -28,7 +28,7 @@ def power_csv(record: Record) -> str:
 
     Raises
     ------
-    CoverageError
+    NothingRecordedError
         If nothing was recorded.
     """
     power = node_energy(record).power

@@ -26,17 +26,20 @@ class RunView:
         The bill in force; for a running run what there is so far; None when nothing could be billed.
     entries : tuple of Entry
         All bills that were kept, oldest first.
+    lost : bool
+        Not closed, and its node has not been heard of for long enough.
     """
 
     header: RunHeader
     end: RunEnd | None
     entry: Entry | None
     entries: tuple[Entry, ...] = ()
+    lost: bool = False
 
     @property
     def status(self) -> RunStatus:
-        """How the run stands."""
-        return status_of(self.end)
+        """How the run stands; one whose node is gone is incomplete, though nobody has closed it."""
+        return "incomplete" if self.lost and self.end is None else status_of(self.end)
 
     @property
     def duration_s(self) -> float | None:

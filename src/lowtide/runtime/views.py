@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import time
+from typing import Final
+
 from lowtide.errors import LowtideError
 from lowtide.model.ledger import Entry
+from lowtide.model.record import RunHeader
 from lowtide.reporting.view import RunView
 from lowtide.stores.codec import from_plain
 from lowtide.stores.ledger import Ledger
 
 __all__ = ["read_view"]
+
+_LOST_AFTER_S: Final = 600.0
 
 
 def read_view(ledger: Ledger, run_id: str, *, preview: bool = True) -> RunView:
@@ -25,7 +33,23 @@ def read_view(ledger: Ledger, run_id: str, *, preview: bool = True) -> RunView:
     entry = entries[-1] if entries else None
     if entry is None and preview:
         entry = _preview(ledger, run_id)
-    return RunView(header=header, end=end, entry=entry, entries=entries)
+    lost = end is None and _is_lost(ledger, header)
+    return RunView(header=header, end=end, entry=entry, entries=entries, lost=lost)
+
+
+def _is_lost(ledger: Ledger, header: RunHeader) -> bool:
+    """Return whether a run that nobody has closed can have nobody left to close it.
+
+    Here: its journal is gone. On another node: nothing was sealed for ten minutes, though it should be every one.
+    """
+    if header.host == socket.gethostname():
+        return not os.path.isdir(header.journal_dir)
+    folder = ledger.segments_dir(header.run_id)
+    try:
+        heard_s = max(os.stat(path).st_mtime for path in (folder, ledger.run_dir(header.run_id)))
+    except OSError:
+        return False
+    return time.time() - heard_s > _LOST_AFTER_S
 
 
 def _preview(ledger: Ledger, run_id: str) -> Entry | None:

@@ -83,15 +83,17 @@ def _areas(edges_ns: IntArray, values: FloatArray) -> FloatArray:
     return area
 
 
-def _positions(edges_ns: IntArray, values: FloatArray, t_ns: IntArray) -> tuple[IntArray, FloatArray]:
-    """Return the step that holds each instant and the integral from that step's start to it.
+def _positions(
+    edges_ns: IntArray, values: FloatArray, t_ns: IntArray
+) -> tuple[IntArray, IntArray, FloatArray]:
+    """Return instants moved inside the edges, the step that holds each, and its value, 0 when unknown.
 
-    Instants outside the edges are moved to the nearest edge; the last edge belongs to the last step.
+    The last edge belongs to the last step.
     """
     inside = np.clip(t_ns, edges_ns[0], edges_ns[-1])
     i = np.clip(np.searchsorted(edges_ns, inside, side="right") - 1, 0, len(values) - 1)
-    into = (inside - edges_ns[i]) / NS_PER_S * values[i]
-    return i, np.where(np.isnan(into), 0.0, into)
+    step = values[i]
+    return inside, i, np.where(np.isnan(step), 0.0, step)
 
 
 def cumulative_at(edges_ns: IntArray, values: FloatArray, t_ns: IntArray) -> FloatArray:
@@ -104,10 +106,10 @@ def cumulative_at(edges_ns: IntArray, values: FloatArray, t_ns: IntArray) -> Flo
     t_ns : int64 array, shape (m,)
         Instants [ns] in any order; outside the edges the integral is held.
     """
-    i, into = _positions(edges_ns, values, t_ns)
+    inside, i, step = _positions(edges_ns, values, t_ns)
     area = _areas(edges_ns, values)
     before = np.concatenate(([0.0], np.cumsum(np.where(np.isnan(area), 0.0, area))))
-    return np.asarray(before[i] + into, dtype=np.float64)
+    return np.asarray(before[i] + (inside - edges_ns[i]) / NS_PER_S * step, dtype=np.float64)
 
 
 def integrate(edges_ns: IntArray, values: FloatArray, at_edges_ns: IntArray) -> FloatArray:
@@ -131,15 +133,19 @@ def integrate(edges_ns: IntArray, values: FloatArray, at_edges_ns: IntArray) -> 
     >>> integrate(np.array([0, hour]), np.array([100.0]), np.array([0, hour // 2, hour])).tolist()
     [180000.0, 180000.0]
     """
-    i, into = _positions(edges_ns, values, at_edges_ns)
+    inside, i, step = _positions(edges_ns, values, at_edges_ns)
     first, last = int(i[0]), int(i[-1])
     area = _areas(edges_ns[first : last + 2], values[first : last + 1])
-    whole = np.add.reduceat(area, i - first)[:-1]  # from the step of each edge up to that of the next
-    if np.isnan(whole).any():  # the mask is made only when a sum has met a NaN
+    area[i - first] = 0.0  # steps that an interval cuts are added below, by their own widths
+    between = np.add.reduceat(area, i - first)[:-1]
+    if np.isnan(between).any():  # the mask is made only when a sum has met a NaN
         area[np.isnan(area)] = 0.0
-        whole = np.add.reduceat(area, i - first)[:-1]
-    whole[i[1:] == i[:-1]] = 0.0  # both in one step: reduceat gives that step's area, not an empty sum
-    return np.asarray(whole + np.diff(into), dtype=np.float64)
+        between = np.add.reduceat(area, i - first)[:-1]
+    is_one = i[:-1] == i[1:]  # the interval lies in one step
+    head_ns = np.where(is_one, inside[1:], edges_ns[i[:-1] + 1]) - inside[:-1]
+    tail_ns = np.where(is_one, 0, inside[1:] - edges_ns[i[1:]])
+    cut = (head_ns * step[:-1] + tail_ns * step[1:]) / NS_PER_S
+    return np.asarray(between + cut, dtype=np.float64)
 
 
 def covered_s(edges_ns: IntArray, values: FloatArray, at_edges_ns: IntArray) -> FloatArray:

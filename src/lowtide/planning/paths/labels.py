@@ -39,7 +39,7 @@ class Task:
     arc : int64 array, shape (n_arcs,)
         What each arc is called outside.
     price : float64 array, shape (n_prices,)
-    rest : float64 array, shape (n_prices, n_nodes)
+    rest : float64 array, shape (n_nodes, n_prices)
         Cost less price times work of the cheapest rest from each node.
     work_ns : int
     ceiling, tolerance : float
@@ -182,7 +182,7 @@ def _admit(task: Task, node: int, labels: _Node) -> tuple[_Node, float]:
     """Return the labels under the ceiling, the best of them where there are too many, and what was dropped."""
     if not len(labels.work):
         return labels, np.inf
-    rest = task.rest[:, node, None] + task.price[:, None] * (task.work_ns - labels.work)
+    rest = task.rest[node][:, None] + task.price[:, None] * (task.work_ns - labels.work)
     bound = rest.max(axis=0) + labels.cost
     keep = np.flatnonzero(bound <= task.ceiling)
     dropped = np.inf

@@ -69,9 +69,11 @@ def label(tail: Any, work: Any, cost: Any, tie: Any, first: Any, price: Any, res
                         chosen, chosen_tie = k, tied
             a = first[node] + chosen
             here = l_cost[at[chosen]] + cost[a]
-            bound = -np.inf
+            bound, room_left = -np.inf, ceiling - here
             for p in range(n_prices):
-                bound = max(bound, rest[p, node] + price[p] * (work_ns - least))
+                bound = max(bound, rest[node, p] + price[p] * (work_ns - least))
+                if bound > room_left:
+                    break
             bound += here
             if bound <= ceiling:
                 l_work[n], l_cost[n], l_tie[n], l_bound[n] = least, here, chosen_tie, bound

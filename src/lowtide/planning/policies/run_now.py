@@ -1,0 +1,45 @@
+"""Run at once, without a pause: the baseline of every saving."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lowtide.model.planning import Infeasible, Job, Plan, Segment, Window
+from lowtide.planning.promise import profiled, promise
+from lowtide.planning.sites import SiteOption
+from lowtide.quantities import format_duration
+
+__all__ = ["joint", "name", "plan", "run_through"]
+
+name = "run-now"
+joint = False
+
+
+def plan(
+    job: Job, sites: Sequence[SiteOption], window: Window, *, slot_s: float | None = None
+) -> Plan | Infeasible:
+    """Return the plan that starts with the window and runs through.
+
+    Its emissions are None where it meets unknown intensity. Cost: O(log n) and the steps it runs through.
+    """
+    site = sites[0]
+    segments = run_through(job, site, window.start_ns)
+    late_ns = segments[-1].end_ns - window.deadline_ns
+    if late_ns > 0:
+        late = format_duration(late_ns / 1e9)
+        return Infeasible(policy=name, zone=site.zone, reason=f"started at once it ends {late} after the deadline")
+    return promise(name, segments, [site])
+
+
+def run_through(job: Job, site: SiteOption, start_ns: int, *, point: int = 0) -> list[Segment]:
+    """Return the segments of a run without a pause, from an instant on at one point of the site's menu."""
+    chosen = site.menu(job)[point]
+    end_ns = start_ns + round(job.work_ns / chosen.throughput)
+    run = Segment(
+        zone=site.zone,
+        start_ns=start_ns,
+        end_ns=end_ns,
+        throughput=chosen.throughput,
+        power_w=chosen.power_w,
+    )
+    return profiled([run], job)
