@@ -85,7 +85,9 @@ def _jobs(
         if energy is not None or power is not None:
             raise InputError(f"{path} says what its jobs draw; drop --energy and --power")
         return read_jobs(path)
-    if energy is not None and (power is not None or len(durations) > 1):
+    if energy is not None and power is not None:
+        raise InputError("give --energy or --power, not both: one follows from the other and the duration")
+    if energy is not None and len(durations) > 1:
         raise InputError("--energy is that of one job; with several give --power, or --jobs FILE")
     jobs = []
     for duration in durations:

@@ -75,7 +75,8 @@ def fill(
     pieces = _Pieces.of(intensity, width_ns, lower, upper)
     if pieces.capacity < work_ns:
         return None
-    low, high = pieces.least - 1.0, pieces.greatest
+    low, high = pieces.least, pieces.greatest
+    low, high = low - 1.0 - 1e-9 * abs(low), high + 1.0 + 1e-9 * abs(high)
     below, above = pieces.levels(low), pieces.levels(high)
     for _ in range(_HALVINGS):
         if int((above - below).sum()) <= _FEW:
@@ -153,7 +154,7 @@ def _slopes(hull: FloatArray) -> FloatArray:
 
 def _finish(pieces: _Pieces, below: IntArray, above: IntArray, work_ns: int) -> Filled:
     """Take the pieces between two levels in the order of cost and time until the work is done."""
-    n_more = above - below
+    n_more = np.where(pieces.width > 0.0, above - below, 0)
     cell = np.repeat(np.arange(len(below)), n_more)
     level = below[cell] + np.arange(len(cell)) - np.repeat(np.cumsum(n_more) - n_more, n_more)
     hull = pieces.negative[cell]
@@ -171,7 +172,7 @@ def _finish(pieces: _Pieces, below: IntArray, above: IntArray, work_ns: int) -> 
     order = _by_cost_and_time(cost, cell, level)
     done = pieces.work(below) + np.cumsum(work[order])
     last = min(int(np.searchsorted(done, work_ns - 0.25)), len(order) - 1) if len(order) else -1
-    levels, share = below.copy(), np.zeros(len(below))
+    levels, share = np.where(pieces.width > 0.0, below, 0), np.zeros(len(below))
     if last < 0:
         return Filled(level=levels, share=share, tied=False)
     np.add.at(levels, cell[order[:last]], 1)

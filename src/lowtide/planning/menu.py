@@ -31,7 +31,9 @@ def _sorted(menu: Sequence[OperatingPoint], off_w: float | None) -> list[Corner]
     return found
 
 
-def corners(menu: Sequence[OperatingPoint], *, sign: int = 1, off_w: float | None = None) -> tuple[Corner, ...]:
+def corners(
+    menu: Sequence[OperatingPoint], *, sign: int = 1, off_w: float | None = None
+) -> tuple[Corner, ...]:
     """Return the corners of a menu's hull, by throughput.
 
     Parameters
@@ -85,7 +87,9 @@ def prefix_point(menu: Sequence[OperatingPoint], off_w: float, *, sign: int = 1)
     It is the one of least (for `sign` -1 of most) power above `off_w` per unit of work; the quickest of
     equal ones, and a corner of the menu's hull in any case.
     """
-    return min(corners(menu, sign=sign), key=lambda c: (sign * (c.power_w - off_w) / c.throughput, -c.throughput))
+    return min(
+        corners(menu, sign=sign), key=lambda c: (sign * (c.power_w - off_w) / c.throughput, -c.throughput)
+    )
 
 
 def points_from_table(

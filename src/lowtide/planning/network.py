@@ -15,9 +15,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from lowtide.model.planning import Job, OperatingPoint
 from lowtide.planning.menu import Corner, corners, prefix_point
@@ -39,13 +40,13 @@ MOVE: Final = 3
 FINISH: Final = 4
 """Be done."""
 NOTHING: Final = 5
-"""The empty path; in the relaxation only."""
+"""In the relaxation only: a limit of what a flexible arc does, or the empty path."""
 STOP: Final = 6
 """Flexible: run for part of a cell, then be off."""
 SHARE: Final = 7
 """Flexible: share a cell between two points."""
 
-_OFF, _ON, _WARM = 0, 1, 2
+_ON, _OFF, _WARM = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -90,17 +91,17 @@ class _Rows:
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
-        self.blocks: list[dict[str, object]] = []
+        self.blocks: list[tuple[int, dict[str, Any]]] = []
 
-    def add(self, n: int, **columns: object) -> None:
+    def add(self, n: int, **columns: Any) -> None:
         if n:
-            self.blocks.append({"n": n, **columns})
+            self.blocks.append((n, columns))
 
-    def column(self, name: str, default: int = 0) -> np.ndarray:
+    def column(self, name: str, default: int = 0) -> npt.NDArray[Any]:
         dtype = np.float64 if name in _REAL else np.int64
         if not self.blocks:
             return np.empty(0, dtype=dtype)
-        parts = [np.broadcast_to(np.asarray(b.get(name, default), dtype=dtype), (b["n"],)) for b in self.blocks]  # type: ignore[arg-type]
+        parts = [np.broadcast_to(np.asarray(b.get(name, default), dtype=dtype), n) for n, b in self.blocks]
         return np.concatenate(parts)
 
 
@@ -115,7 +116,9 @@ class _Builder:
         self.n_layers, self.counted = (1, 0) if max_pauses is None else (max_pauses + 1, 1)
         self.n_nodes = 3 * (cells.n + 1) * self.n_sites * self.n_layers + 2
         self.plain, self.flexible = _Rows(_PLAIN), _Rows(_FLEXIBLE)
-        self.negative = bool(np.nanmin(cells.intensity, initial=0.0) < 0.0)
+        least_w = min(point.power_w for menu in menus for point in menu)
+        negative = bool(np.nanmin(cells.intensity, initial=0.0) < 0.0)
+        self.dominated = not negative and job.idle_power_w <= least_w
 
     def node(self, edge: IntArray, state: int, site: int, layer: int) -> IntArray:
         """Return the nodes of one state at some edges, numbered in order of time."""
@@ -139,9 +142,12 @@ class _Builder:
                     self._stop(z, layer, where, sign)
         for layer in range(self.n_layers):
             self._off(z, layer)
+            self._limits(z, layer)
             self._finish(z, layer)
 
-    def _sources(self, z: int, layer: int, where: IntArray) -> list[tuple[IntArray, IntArray | int, IntArray]]:
+    def _sources(
+        self, z: int, layer: int, where: IntArray
+    ) -> list[tuple[IntArray, IntArray | int, IntArray]]:
         """Return (cells, tails, ties) of every way to be running at the start of a cell."""
         later = where[where >= 1]
         ways: list[tuple[IntArray, IntArray | int, IntArray]] = [
@@ -210,17 +216,10 @@ class _Builder:
                 head: object = self.sink if done else self.node(cell + 1, _OFF, z, layer)
                 cost = self._area(z, cell) * then_w
                 rate = c * (corner.power_w - then_w) / corner.throughput / NS_PER_S
-                deed = {"cell": cell, "site": z, "point": corner.point, "other_point": -2 if done else -1}
                 self.flexible.add(
                     len(cell), tail=tail, head=head, low=0, high=high, cost=cost, rate=rate, tie=tie,
-                    kind=STOP, **deed,
+                    kind=STOP, cell=cell, site=z, point=corner.point, other_point=-2 if done else -1,
                 )  # fmt: skip
-                if self.negative:
-                    for work in (np.zeros_like(high), high):
-                        self.plain.add(
-                            len(cell), tail=tail, head=head, work=work, cost=cost + rate * work, tie=tie,
-                            usable=0, kind=NOTHING,
-                        )  # fmt: skip
 
     def _off(self, z: int, layer: int) -> None:
         """Write stopping at an edge and staying off, each for a whole cell."""
@@ -243,6 +242,25 @@ class _Builder:
     def _may_idle(self, z: int) -> BoolArray:
         known = ~np.isnan(self.cells.intensity[z])
         return known if self.job.idle_power_w else np.ones_like(known)
+
+    def _limits(self, z: int, layer: int) -> None:
+        """Write, for the relaxation, what flexible stops do at their limits and no plain arc does.
+
+        Those are: to run a cell through, be off and resume at once; and to begin or resume and not run.
+        """
+        cell = np.flatnonzero(self._may_idle(z))
+        idle = np.nan_to_num(self._area(z, cell)) * self.job.idle_power_w
+        self._limit(cell, self.node(cell, _ON, z, layer), self.node(cell, _OFF, z, layer))
+        self._limit(cell, self.node(cell, _WARM, z, layer), self.node(cell + 1, _OFF, z, layer), idle)
+        self._limit(cell, self.node(cell, _WARM, z, layer), self.sink)
+        if layer == 0:
+            first = self.cells.may_start[z, cell]
+            self._limit(cell[first], 0, self.node(cell[first] + 1, _OFF, z, layer), idle[first])
+
+    def _limit(
+        self, cell: IntArray, tail: IntArray | int, head: IntArray | int, cost: FloatArray | float = 0.0
+    ) -> None:
+        self.plain.add(np.size(cell), tail=tail, head=head, work=0, cost=cost, usable=0, kind=NOTHING)
 
     def _finish(self, z: int, layer: int) -> None:
         edge = np.arange(1, self.cells.n + 1, dtype=np.int64)
@@ -363,6 +381,7 @@ def build(
     return Network(
         graph=Graph(
             n_nodes=builder.n_nodes,
+            dominated=builder.dominated,
             plain=Plain(**plain),
             flexible=Flexible(**{name: builder.flexible.column(name) for name in _FLEXIBLE}),
         ),

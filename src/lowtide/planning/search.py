@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lowtide.model.planning import Infeasible, Job, OperatingPoint, Plan, Segment, Window
+from lowtide.model.planning import Infeasible, Job, OperatingPoint, Plan, Window
 from lowtide.planning.network import build
 from lowtide.planning.paths.solve import solve
 from lowtide.planning.promise import count_pauses, promise
@@ -71,10 +71,10 @@ def search(
         path = solve(network.graph, job.work_ns, most_at_node=most_at_node, fast=fast)
         if isinstance(path, int):
             return Infeasible(policy=policy, zone=zone, reason=why_not(job, sites, cells, menus, path))
-        segments: list[Segment] = segments_of(network, path, job, cells, [s.zone for s in sites], menus)
+        segments = segments_of(network, path, job, cells, [s.zone for s in sites], menus)
+        bound_g = None if path.bound >= path.cost else path.bound / J_PER_KWH
         if limit is not None or job.max_pauses is None or count_pauses(segments) <= job.max_pauses:
             break
-    bound_g = None if path.bound >= path.cost else path.bound / J_PER_KWH
     return promise(policy, segments, sites, lower_bound_g=bound_g, executable=executable)
 
 

@@ -119,7 +119,9 @@ class _Writer:
         if leave_ns == arrive_ns:
             self.impulse_kwh += job.migrate_energy_kwh
         elif job.migrate_energy_kwh:
-            self.append(z, leave_ns, arrive_ns, "migrate", job.migrate_energy_kwh * J_PER_KWH / job.migrate_time_s)
+            self.append(
+                z, leave_ns, arrive_ns, "migrate", job.migrate_energy_kwh * J_PER_KWH / job.migrate_time_s
+            )
         self.resume(z, arrive_ns)
 
     def stop(self, z: int, point: int, cell: int, work_ns: int, *, then_off: bool) -> None:

@@ -93,8 +93,7 @@ def count_runs(
             left, n_runs = to_place - part_ns, 0 if part_ns == room else 1
         else:
             continue
-        gaps = [step_ns for _ in range(0)]
-        apart = [step_ns for _ in range(0)]
+        sizes = [step_ns for _ in range(0)]  # of gaps, and, negative, of stretches apart
         before, after, since, is_joined = 0, 0, 0, False
         i = first
         while i <= stop:
@@ -108,7 +107,7 @@ def count_runs(
                     before += since
                     n_runs += 1
                 elif since > 0:
-                    gaps.append(since)
+                    sizes.append(since)
                     n_runs += 1
                 is_joined, since = True, 0
             elif i < stop and values[i] == threshold and i != pinned:
@@ -117,25 +116,34 @@ def count_runs(
                 if is_joined:
                     after += since
                 elif since > 0:
-                    apart.append(since)
+                    sizes.append(-since)
                 is_joined, since = False, 0
             i = j
-        gaps.sort()
-        for gap in gaps:
-            if gap > left:
+        stride = len(sizes) // 2
+        while stride > 0:  # Shell's sort, which compiles in a tenth of the time of list.sort
+            for at in range(stride, len(sizes)):
+                size, to = sizes[at], at
+                while to >= stride and sizes[to - stride] > size:
+                    sizes[to] = sizes[to - stride]
+                    to -= stride
+                sizes[to] = size
+            stride //= 2
+        for size in sizes:
+            if size > left:
                 left = 0  # what is left goes into this gap
                 break
-            left -= gap
-            n_runs -= 1
+            if size > 0:
+                left -= size
+                n_runs -= 1
         if left <= before + after:
             whole = min(left // step_ns * step_ns, before)  # before a run only whole slots join it
             n_runs += 0 if left - whole <= after else 1
             left = 0
         left -= min(left, before + after)
-        apart.sort()
-        while left > 0 and len(apart) > 0:
-            left -= apart.pop()
-            n_runs += 1
+        for size in sizes:
+            if left > 0 and size < 0:
+                left += size
+                n_runs += 1
         if left <= 0:
             least_runs = min(least_runs, n_runs)
     return least_runs

@@ -59,7 +59,7 @@ class Slots:
         """Return the slots of an array, NaN where unknown.
 
         Values are rounded to 2**-62 of n times the greatest magnitude: for a year of 5-minute slots up to
-        1500 g/kWh to 2e-11 g/kWh. Cost: O(n).
+        1500 g/kWh to 3e-11 g/kWh. Cost: O(n).
 
         Raises
         ------

@@ -8,7 +8,7 @@ between two limits at a constant price per unit. The problem is
 
 and among equally cheap ones that of the least `tie`. At most one flexible arc is no restriction: for a
 fixed choice of arcs the amounts are a linear program with one equality, which has an optimal solution with
-all amounts but one at their limits, and what an arc does at its limits a plain arc can do
+all amounts but one at their limits, and what an arc does at its limits plain arcs do as well or better
 (``docs/explanation/planning.md`` says where and why).
 """
 
@@ -43,8 +43,9 @@ class Plain:
     tie : int64 array
         What decides between equal costs: sums of :data:`TIE_START`, :data:`TIE_PAUSE`, :data:`TIE_MOVE`.
     usable : bool array
-        False for arcs that only the relaxation may use: limits of what flexible arcs do, where no plain
-        arc does the same (usually just the empty path).
+        False for arcs that only the relaxation may use: what flexible arcs do at their limits, where no
+        usable arc does the same. A path with a flexible arc is a mixture of two paths with its limits, so
+        the bounds hold for it only because those are there.
     """
 
     tail: IntArray
@@ -87,10 +88,13 @@ class Graph:
     Attributes
     ----------
     n_nodes : int
+    dominated : bool
+        Whether no unusable arc ever makes a path cheaper than usable ones can.
     plain : Plain
     flexible : Flexible
     """
 
     n_nodes: int
+    dominated: bool
     plain: Plain
     flexible: Flexible

@@ -45,7 +45,11 @@ def open_arcs(
     flexible = np.arange(len(graph.flexible.tail)) if among is None else among.flexible
     arcs, bends = graph.plain, graph.flexible
     for i in range(len(relaxation.price) - 1, -1, -1):
-        price, to, onward = float(relaxation.price[i]), relaxation.to_node[i].value, relaxation.from_node[i].value
+        price, to, onward = (
+            float(relaxation.price[i]),
+            relaxation.to_node[i].value,
+            relaxation.from_node[i].value,
+        )
         room = ceiling - price * work_ns
         ways = to[arcs.tail[plain]] + onward[arcs.head[plain]]
         plain = plain[ways + (arcs.cost[plain] - price * arcs.work[plain]) <= room]

@@ -143,7 +143,7 @@ def _joined_trees(sweeper: Sweeper, relaxation: Relaxation, among: Open, work_ns
     price = relaxation.price.tolist()
     to_node: Sequence[Tree] = relaxation.to_node
     from_node: Sequence[Tree] = relaxation.from_node
-    if (~sweeper.graph.plain.usable).sum() > 1:  # trees must then be made anew from what a path may use
+    if not sweeper.graph.dominated:  # trees must then be made anew from what a path may use
         to_node = [sweeper.to_node(sweeper.weight(p, usable=True)) for p in price]
         from_node = [sweeper.from_node(sweeper.weight(p, usable=True)) for p in price]
     best: _Guess | None = None
@@ -158,7 +158,13 @@ def _joined_trees(sweeper: Sweeper, relaxation: Relaxation, among: Open, work_ns
 
 
 def _cheapest_join(
-    graph: Graph, among: Open, to: Tree, cost_to: FloatArray, onward: Tree, cost_from: FloatArray, work_ns: int
+    graph: Graph,
+    among: Open,
+    to: Tree,
+    cost_to: FloatArray,
+    onward: Tree,
+    cost_from: FloatArray,
+    work_ns: int,
 ) -> tuple[float, int, int]:
     """Return (cost, arc, work on it) of the cheapest join of two trees by one arc; inf where none fits."""
     plain, flexible = graph.plain, graph.flexible
@@ -169,7 +175,12 @@ def _cheapest_join(
     missing = work_ns - to.work[flexible.tail[f]] - onward.work[flexible.head[f]]
     fits = np.flatnonzero((missing > flexible.low[f]) & (missing < flexible.high[f]))
     f, missing = f[fits], missing[fits]
-    bent = cost_to[flexible.tail[f]] + cost_from[flexible.head[f]] + flexible.cost[f] + flexible.rate[f] * missing
+    bent = (
+        cost_to[flexible.tail[f]]
+        + cost_from[flexible.head[f]]
+        + flexible.cost[f]
+        + flexible.rate[f] * missing
+    )
     costs = np.concatenate((cost, bent))
     if not len(costs):
         return np.inf, 0, 0

@@ -7,6 +7,7 @@ resume; it is the discrete form of what CASLB and its kin bound online (Lechowic
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lowtide.model.planning import Infeasible, Job, Plan, Window
 from lowtide.planning.policies import elastic, pause_resume
@@ -27,12 +28,10 @@ def plan(
     Exact where its lower bound equals its emissions. Cost: see :mod:`lowtide.planning.paths`, with
     O(n * (k * sites + sites ** 2)) arcs.
     """
-    from dataclasses import replace
-
     menus = [site.menu(job) for site in sites]
     if job.profile is not None or len(sites) == 1:
-        alone = pause_resume if job.profile is not None else elastic
-        found = [alone.plan(job, [site], window, slot_s=slot_s) for site in sites]
+        alone = pause_resume.plan if job.profile is not None else elastic.plan
+        found = [alone(job, [site], window, slot_s=slot_s) for site in sites]
         plans = [p for p in found if isinstance(p, Plan) and p.emissions_g is not None]
         if not plans:
             return replace(found[0], policy=name)

@@ -47,7 +47,9 @@ def plan(
     if not known.any():
         cells, menus = cut([site], window, slot_s=slot_s), [site.menu(job)[:1]]
         reason = "every start in time runs through unknown intensity" if len(starts) else ""
-        return Infeasible(policy=name, zone=site.zone, reason=reason or why_not(job, [site], cells, menus, -1))
+        return Infeasible(
+            policy=name, zone=site.zone, reason=reason or why_not(job, [site], cells, menus, -1)
+        )
     least = float(np.nanmin(costs))
     slack = 1e-12 * float(np.nanmax(np.abs(costs)))
     chosen = int(np.flatnonzero(known & (costs <= least + slack))[0])
@@ -75,7 +77,11 @@ def start_costs(job: Job, site: SiteOption, starts_ns: IntArray) -> FloatArray:
     point = site.menu(job)[0]
     length_ns = round(job.work_ns / point.throughput)
     known = _known_throughout(site, starts_ns, length_ns)
-    costs = _constant(site, starts_ns, length_ns) if job.profile is None else _profiled(job, point, site, starts_ns)
+    costs = (
+        _constant(site, starts_ns, length_ns)
+        if job.profile is None
+        else _profiled(job, point, site, starts_ns)
+    )
     return np.where(known, costs, np.nan)
 
 

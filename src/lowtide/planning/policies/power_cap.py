@@ -33,7 +33,9 @@ def plan(
     runs = [run_through(job, site, window.start_ns, point=k) for k in range(len(site.menu(job)))]
     in_time = [run for run in runs if run[-1].end_ns <= window.deadline_ns]
     if not in_time:
-        return Infeasible(policy=name, zone=site.zone, reason="at no operating point does it end by the deadline")
+        return Infeasible(
+            policy=name, zone=site.zone, reason="at no operating point does it end by the deadline"
+        )
     grams = [(emissions_g(run, [site]), run) for run in in_time]
     known = [(g, run[-1].end_ns, run) for g, run in grams if g is not None]
     if not known:

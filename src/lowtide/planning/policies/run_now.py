@@ -27,7 +27,9 @@ def plan(
     late_ns = segments[-1].end_ns - window.deadline_ns
     if late_ns > 0:
         late = format_duration(late_ns / 1e9)
-        return Infeasible(policy=name, zone=site.zone, reason=f"started at once it ends {late} after the deadline")
+        return Infeasible(
+            policy=name, zone=site.zone, reason=f"started at once it ends {late} after the deadline"
+        )
     return promise(name, segments, [site])
 
 
