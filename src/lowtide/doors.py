@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from lowtide.model.hardware import Channel
+    from lowtide.model.planning import Infeasible, Job, Plan, Window
+    from lowtide.planning.sites import SiteOption
     from lowtide.series import IntensitySeries
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "Clock",
     "Moment",
     "Outcome",
+    "Policy",
     "Provider",
     "Retry",
     "Sensor",
@@ -94,4 +97,31 @@ class Provider(Protocol):
 
     def intensity(self, zone: str, *, start_ns: int, end_ns: int) -> IntensitySeries:
         """Return a series that covers ``[start_ns, end_ns)`` as far as the source goes."""
+        ...
+
+
+class Policy(Protocol):
+    """Decides where, when and how hard to run one job; a pure function of its arguments.
+
+    A module with these members is a policy, and ours are modules.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the plan says it is by (``"pause-resume"``)."""
+        ...
+
+    @property
+    def joint(self) -> bool:
+        """Whether it chooses among all sites at once; else it is asked for each site alone."""
+        ...
+
+    def plan(
+        self, job: Job, sites: Sequence[SiteOption], window: Window, *, slot_s: float | None = None
+    ) -> Plan | Infeasible:
+        """Return a plan within the window, or why there is none.
+
+        Runs start and resume only at the decision instants of their site: the window's start and the
+        edges of its intensity, or a grid of `slot_s` [s] from the window's start.
+        """
         ...

@@ -69,6 +69,7 @@ def trial(seed: int, folder: Path) -> dict[str, object]:
     while "job" not in pids and supervisor.poll() is None and time.monotonic() < deadline:
         pids = _children(supervisor.pid)
         time.sleep(0.01)
+    seen_at = time.time()
     time.sleep(wait_s)
     pids = {**pids, **_children(supervisor.pid), "supervisor": supervisor.pid}
     killed_at = time.time()
@@ -78,7 +79,12 @@ def trial(seed: int, folder: Path) -> dict[str, object]:
     _, messages = supervisor.communicate(timeout=30)
     _wait_gone(pids.get("job"))
     status = _closed_status(lowtide, env)
-    return {"seed": seed, "victim": victim, "wait_s": wait_s, **_judge(status, killed_at, victim, messages)}
+    return {
+        "seed": seed,
+        "victim": victim,
+        "wait_s": wait_s,
+        **_judge(status, seen_at, killed_at, victim, messages),
+    }
 
 
 def _wait_gone(pid: int | None) -> None:
@@ -105,7 +111,7 @@ def _closed_status(lowtide: list[str], env: dict[str, str]) -> dict[str, object]
     return {"status": "never closed", "stderr": shown.stderr}
 
 
-def _judge(shown: dict, killed_at: float, victim: str, messages: str) -> dict[str, object]:
+def _judge(shown: dict, seen_at: float, killed_at: float, victim: str, messages: str) -> dict[str, object]:
     from datetime import datetime
 
     if shown.get("ended") is None:
@@ -117,7 +123,7 @@ def _judge(shown: dict, killed_at: float, victim: str, messages: str) -> dict[st
         }
     started = datetime.fromisoformat(shown["started"]).timestamp()
     if shown["energy"] is None:  # killed before the second reading: all of its life is lost
-        lost_s = killed_at - datetime.fromisoformat(shown["created"]).timestamp()
+        lost_s = killed_at - seen_at
         return {
             "ok": lost_s <= 1.0,
             "status": shown["status"],

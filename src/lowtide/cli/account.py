@@ -29,9 +29,7 @@ _GAPS = click.option("--gaps", type=click.Choice(["partial", "typical"]),
 @click.option(
     "--boundary",
     type=click.Choice(BOUNDARIES),
-    default="node",
-    show_default=True,
-    help="What the watts contain.",
+    help="What the watts contain (default: what the log says, else node).",
 )
 @_GAPS
 @click.option("--save", metavar="NAME", help="Keep the bill in the ledger under that name.")
@@ -43,7 +41,7 @@ def account(
     start: str | None,
     column: str | None,
     utc_offset: str | None,
-    boundary: str,
+    boundary: str | None,
     gaps: str | None,
     save: str | None,
     as_json: bool,
@@ -59,7 +57,7 @@ def account(
         config,
         start=start,
         column=column,
-        boundary=cast(Boundary, boundary),
+        boundary=cast(Boundary | None, boundary),
         gaps=cast(Gaps | None, gaps),
         utc_offset=utc_offset,
     )

@@ -19,6 +19,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "show": ("lowtide.cli.runs:show", "one run with its energy, carbon and where they come from"),
         "runs": ("lowtide.cli.runs:runs", "the runs of the ledger"),
         "report": ("lowtide.cli.report:report", "a statement for a paper, a model card, a colleague"),
+        "plan": ("lowtide.cli.plan:plan", "when, where and how hard to run a job so that it emits least"),
         "grid": ("lowtide.cli.grid:grid", "zones and their intensity"),
         "doctor": ("lowtide.cli.doctor:doctor", "which sensors work here and how to get better ones"),
     },

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from lowtide.model.planning import Infeasible, Job, OperatingPoint, Plan, Segment, Window
@@ -44,9 +46,20 @@ def scaled(
     segments = _segments(filled, cells, hulls, menu, site.zone)
     allowed = _starts_allowed(segments, cells)
     tied = filled.tied and (count_pauses(segments) > 0 or segments[0].start_ns > window.start_ns)
+    plan = promise(policy, segments, [site], executable=executable)
     if not allowed or (tied and cells.n <= _MOST_TIED_CELLS):
-        return search(policy, job, [site], window, [menu], slot_s=slot_s, executable=executable)
-    return promise(policy, segments, [site], executable=executable)
+        found = search(policy, job, [site], window, [menu], slot_s=slot_s, executable=executable)
+        return found if isinstance(found, Infeasible) else _bounded(found, plan)
+    return plan
+
+
+def _bounded(plan: Plan, relaxed: Plan) -> Plan:
+    """Return a plan whose lower bound is at least what filling without regard to starts emits."""
+    g, floor_g, bound_g = plan.emissions_g, relaxed.emissions_g, plan.lower_bound_g
+    if g is None or floor_g is None or bound_g is None:
+        return plan
+    exact = floor_g >= g - 1e-9 * abs(g)
+    return replace(plan, lower_bound_g=g if exact else max(bound_g, floor_g))
 
 
 def _segments(

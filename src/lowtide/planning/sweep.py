@@ -99,6 +99,9 @@ def sweep(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from lowtide.units import NS_PER_H
+    >>> from lowtide.series import IntensitySeries
     >>> edges_ns = np.arange(49) * NS_PER_H
     >>> night_and_day = np.tile(np.repeat([100.0, 300.0], 12), 2)
     >>> from lowtide.model.signal import Signal

@@ -37,7 +37,8 @@ class Path:
     ----------
     cost : float
     bound : float
-        No path costs less; equal to `cost` where the path is proved optimal.
+        No path costs less; equal to `cost` where the path is proved optimal. Where unusable arcs may be
+        cheaper than usable ones (see :class:`~lowtide.planning.paths.graph.Graph`) it is the relaxation's.
     before, after : tuple of int
         Plain arcs in order of time, on either side of the flexible one.
     flexible : int
@@ -82,7 +83,7 @@ def solve(graph: Graph, work_ns: int, *, most_at_node: int = 20_000, fast: bool 
     tolerance = max(2e-13 * largest * len(graph.plain.cost) ** 0.5, 1e-14 * abs(relaxation.bound))
     guess, kept, relaxation = _guess(sweeper, relaxation, work_ns, tolerance)
     found, exact_to = _label(graph, relaxation, kept, work_ns, guess, tolerance, most_at_node, fast)
-    bound = min(found.cost, max(relaxation.bound, exact_to))
+    bound = min(found.cost, max(relaxation.bound, exact_to if graph.dominated else relaxation.bound))
     return Path(
         cost=found.cost, bound=bound, before=found.before, flexible=found.flexible,
         work=found.work, after=found.after,
