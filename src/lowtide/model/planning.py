@@ -87,7 +87,9 @@ class WorkProfile:
 
     def __post_init__(self) -> None:
         if len(self.edges_s) != len(self.power_w) + 1 or not self.power_w:
-            raise InputError(f"{len(self.edges_s)} edges do not bound {len(self.power_w)} powers of a profile")
+            raise InputError(
+                f"{len(self.edges_s)} edges do not bound {len(self.power_w)} powers of a profile"
+            )
         if self.edges_s[0] != 0.0 or any(
             b <= a for a, b in zip(self.edges_s, self.edges_s[1:], strict=False)
         ):

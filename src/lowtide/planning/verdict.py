@@ -53,7 +53,9 @@ def verdict(
 
 def _baseline_point(plan: Plan) -> bool:
     powers = {(s.throughput, s.power_w) for s in plan.segments if s.kind == "run"}
-    return plan.policy != "power-cap" and (len(powers) == 1 or plan.policy in ("flexible-start", "pause-resume"))
+    return plan.policy != "power-cap" and (
+        len(powers) == 1 or plan.policy in ("flexible-start", "pause-resume")
+    )
 
 
 def _change(saving: float) -> str:
@@ -125,9 +127,10 @@ def both_accounts(baseline: Plan, plans: Sequence[Plan], on_marginal: Plan | Non
     if on_marginal is None or not plans:
         return ()
     top, base, base_marginal = plans[0], baseline.emissions_g, baseline.marginal_g
-    if None in (top.marginal_g, on_marginal.emissions_g) or not (base_marginal or 0.0) > 0.0:
+    if top.marginal_g is None or on_marginal.emissions_g is None:
         return ()
-    assert base_marginal is not None and top.marginal_g is not None and on_marginal.emissions_g is not None
+    if base_marginal is None or not base_marginal > 0.0:
+        return ()
     avoided, possible = 1.0 - top.marginal_g / base_marginal, 1.0 - on_marginal.emissions_g / base_marginal
     found = []
     if possible - avoided > _POOR_FRACTION:

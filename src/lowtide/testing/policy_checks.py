@@ -37,7 +37,8 @@ def check_policy(policy: Policy, problems: Sequence[Problem] | None = None) -> N
     >>> from lowtide.planning.policies import flexible_start
     >>> check_policy(flexible_start)
     """
-    assert policy.name and policy.name == policy.name.strip(), "a policy has a name"
+    assert policy.name, "a policy has a name"
+    assert policy.name == policy.name.strip(), f"{policy.name!r} has space around it"
     assert isinstance(policy.joint, bool), f"{policy.name}: joint says whether it chooses among all sites"
     for job, sites, window in sample_problems() if problems is None else problems:
         for group in [sites] if policy.joint else [(site,) for site in sites]:
@@ -52,7 +53,9 @@ def check_policy(policy: Policy, problems: Sequence[Problem] | None = None) -> N
                 check_plan(found, job, group, window)
 
 
-def check_plan(plan: Plan, job: Job, sites: Sequence[SiteOption], window: Window, *, slot_s: float | None = None) -> None:
+def check_plan(
+    plan: Plan, job: Job, sites: Sequence[SiteOption], window: Window, *, slot_s: float | None = None
+) -> None:
     """Check a plan: it does the work inside the window, starts where it may, and promises what it is billed.
 
     Parameters
@@ -66,7 +69,8 @@ def check_plan(plan: Plan, job: Job, sites: Sequence[SiteOption], window: Window
     assert {segment.zone for segment in plan.segments} <= set(zones), f"{who} uses a zone it was not offered"
     assert plan.start_ns >= window.start_ns, f"{who} starts before its window"
     assert plan.end_ns <= window.deadline_ns, f"{who} passes its deadline"
-    assert abs(plan.work_s - job.work_s) <= 1e-6 + 1e-9 * job.work_s, f"{who} does {plan.work_s:g} s of {job.work_s:g} s"
+    is_done = abs(plan.work_s - job.work_s) <= 1e-6 + 1e-9 * job.work_s
+    assert is_done, f"{who} does {plan.work_s:g} s of {job.work_s:g} s"
     starts = [s.start_ns for s in plan.segments]
     assert starts == sorted(starts), f"{who}: segments are not in order of time"
     _check_starts(plan, zones, window, slot_s)
@@ -85,7 +89,9 @@ def _check_starts(plan: Plan, zones: dict[str, SiteOption], window: Window, slot
         goes_on = before is not None and before.zone == segment.zone and before.end_ns == segment.start_ns
         if not goes_on or segment.impulse_kwh:
             allowed = decision_instants(zones[segment.zone], window, slot_s=slot_s)
-            assert segment.start_ns in allowed, f"{plan.policy} starts at {segment.start_ns}, no decision instant"
+            assert segment.start_ns in allowed, (
+                f"{plan.policy} starts at {segment.start_ns}, no decision instant"
+            )
         if before is not None:
             assert before.end_ns <= segment.start_ns, f"{plan.policy} does two things at once"
 
