@@ -94,8 +94,8 @@ class WorkProfile:
             b <= a for a, b in zip(self.edges_s, self.edges_s[1:], strict=False)
         ):
             raise InputError("edges_s of a profile must strictly increase from 0")
-        for power_w in self.power_w:
-            _check("power_w of a profile", power_w)
+        if not all(map(isfinite, self.power_w)) or min(self.power_w) < 0.0:
+            raise InputError("power_w of a profile must be finite and at least 0; leave unknown steps out")
 
     @property
     def work_s(self) -> float:
@@ -156,6 +156,11 @@ class Job:
             _check(f"{name} of a job", getattr(self, name))
         for name in ("migrate_energy_kwh", "migrate_time_s"):
             _check(f"{name} of a job", getattr(self, name))
+        least_w = min(point.power_w for point in self.points)
+        if self.idle_power_w > least_w:
+            raise InputError(
+                f"idle_power_w {self.idle_power_w:g} W is above the {least_w:g} W the job draws when it runs"
+            )
         if self.max_pauses is not None and self.max_pauses < 0:
             raise InputError(f"max_pauses must be at least 0, got {self.max_pauses}")
         if self.profile is not None and abs(self.profile.work_s - self.work_s) > 1e-9 * self.work_s:
@@ -256,6 +261,8 @@ class Plan:
         Interruptions (moves included), and how many of them changed the zone.
     lower_bound_g : float or None
         No plan of this policy emits less; equal to `emissions_g` where the plan is exact.
+    profile : WorkProfile or None
+        What it draws over the work done, where that was recorded; its running segments say their mean.
     executable : bool
         Whether ``lowtide run`` can carry it out where it was planned.
     saving_fraction : float or None
@@ -276,6 +283,7 @@ class Plan:
     n_pauses: int = 0
     n_migrations: int = 0
     lower_bound_g: float | None = None
+    profile: WorkProfile | None = None
     executable: bool = True
     saving_fraction: float | None = None
     saving_same_zone_fraction: float | None = None

@@ -9,7 +9,7 @@ from typing import Final
 from lowtide.doors import Policy
 from lowtide.model.planning import Infeasible, Job, Plan, PlanSet, Window
 from lowtide.planning.policies import best, elastic, flexible_start, pause_resume, power_cap, run_now
-from lowtide.planning.promise import promise
+from lowtide.planning.promise import emissions_g, promise
 from lowtide.planning.sites import SiteOption, check_sites
 from lowtide.planning.verdict import both_accounts, verdict
 
@@ -81,7 +81,7 @@ def plan(
     """
     check_sites(sites)
     segments = run_now.run_through(job, sites[0], window.start_ns)
-    baseline = promise(run_now.name, segments, sites[:1])
+    baseline = promise(run_now.name, segments, sites[:1], profile=job.profile)
     home = {site.zone: _run_now_g(job, site, window) for site in sites}
     chosen = policies_for(job, sites) if policies is None else policies
     plans: list[Plan] = []
@@ -93,13 +93,15 @@ def plan(
             plans.append(_against(found, baseline, home, sites[0].zone))
     order = {policy.name: i for i, policy in enumerate(chosen)}
     plans.sort(key=lambda p: (p.emissions_g is None, p.emissions_g or 0.0, order.get(p.policy, len(order))))
-    marginal = _found_on_marginal(job, sites, window, chosen, plans, slot_s)
+    on_marginal = _found_on_marginal(job, sites, window, chosen, plans, slot_s)
+    segments = [] if on_marginal is None else list(on_marginal.segments)
+    allocated_g = emissions_g(segments, sites, profile=job.profile)
     return PlanSet(
         baseline=baseline,
         baseline_meets_deadline=baseline.end_ns <= window.deadline_ns,
         plans=tuple(plans),
         infeasible=tuple(infeasible),
-        warnings=both_accounts(baseline, plans, marginal),
+        warnings=both_accounts(baseline, plans, on_marginal, allocated_g),
         verdict=verdict(baseline, plans, job, sites, min_saving_fraction=min_saving_fraction),
     )
 
@@ -118,7 +120,7 @@ def _found(
 
 
 def _run_now_g(job: Job, site: SiteOption, window: Window) -> float | None:
-    return promise(run_now.name, run_now.run_through(job, site, window.start_ns), [site]).emissions_g
+    return emissions_g(run_now.run_through(job, site, window.start_ns), [site], profile=job.profile)
 
 
 def _against(plan: Plan, baseline: Plan, home: dict[str, float | None], first_zone: str) -> Plan:

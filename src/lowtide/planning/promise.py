@@ -6,7 +6,7 @@ are :func:`lowtide.accounting.operational` of its power, so that a promise and a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Literal
@@ -15,24 +15,28 @@ import numpy as np
 
 from lowtide.accounting.operational import operational
 from lowtide.accounting.overhead import to_facility
-from lowtide.model.planning import Job, Plan, Segment
+from lowtide.model.planning import Plan, Segment, WorkProfile
 from lowtide.planning.sites import SiteOption
 from lowtide.series.types import IntensitySeries, PowerSeries
 from lowtide.units import J_PER_KWH, NS_PER_S, kwh_from_j
 
-__all__ = ["count_moves", "count_pauses", "emissions_g", "plan_power", "profiled", "promise"]
+__all__ = ["count_moves", "count_pauses", "emissions_g", "plan_power", "promise"]
 
 _IMPULSE_NS = 1
 """An energy drawn at an instant is drawn within one nanosecond, the shortest step time knows."""
 
 
-def plan_power(plan: Plan | Sequence[Segment], zone: str) -> PowerSeries | None:
+def plan_power(
+    plan: Plan | Sequence[Segment], zone: str, *, profile: WorkProfile | None = None
+) -> PowerSeries | None:
     """Return the power of a plan in one zone, at the node; None where it draws nothing there.
 
     Parameters
     ----------
     plan : Plan or sequence of Segment
     zone : str
+    profile : WorkProfile, optional
+        Power over work done, for segments alone; a plan brings its own.
 
     Returns
     -------
@@ -47,10 +51,10 @@ def plan_power(plan: Plan | Sequence[Segment], zone: str) -> PowerSeries | None:
     >>> plan_power([run], "DE").energy_kwh()
     0.3
     """
-    segments = plan.segments if isinstance(plan, Plan) else plan
+    segments, profile = (plan.segments, plan.profile) if isinstance(plan, Plan) else (plan, profile)
     edges: list[int] = []
     powers: list[float] = []
-    for segment in segments:
+    for segment, done_s in _with_work_before(segments):
         if segment.zone != zone or segment.end_ns <= segment.start_ns:
             continue
         if not edges:
@@ -58,16 +62,41 @@ def plan_power(plan: Plan | Sequence[Segment], zone: str) -> PowerSeries | None:
         elif segment.start_ns > edges[-1]:
             edges.append(segment.start_ns)
             powers.append(0.0)
+        ends, drawn = _pieces(segment, done_s, profile)
         if segment.impulse_kwh:
             edges.append(segment.start_ns + _IMPULSE_NS)
-            powers.append(segment.power_w + segment.impulse_kwh * J_PER_KWH * NS_PER_S / _IMPULSE_NS)
-        if segment.end_ns > edges[-1]:
-            edges.append(segment.end_ns)
-            powers.append(segment.power_w)
+            powers.append(drawn[0] + segment.impulse_kwh * J_PER_KWH * NS_PER_S / _IMPULSE_NS)
+        n_before = sum(end <= edges[-1] for end in ends[:2])
+        edges += ends[n_before:]
+        powers += drawn[n_before:]
     if not edges:
         return None
     at = np.array(edges, dtype=np.int64)
     return PowerSeries(edges_ns=at, power_w=np.array(powers), boundary="node")
+
+
+def _with_work_before(segments: Sequence[Segment]) -> Iterator[tuple[Segment, float]]:
+    """Yield every segment with the work done before it [s at throughput 1]."""
+    done_s = 0.0
+    for segment in segments:
+        yield segment, done_s
+        done_s += segment.throughput * segment.duration_s
+
+
+def _pieces(segment: Segment, done_s: float, profile: WorkProfile | None) -> tuple[list[int], list[float]]:
+    """Return the ends [ns] and powers [W] of the steps a segment is made of."""
+    if profile is None or segment.kind != "run":
+        return [segment.end_ns], [segment.power_w]
+    edges_s, power_w = np.array(profile.edges_s), np.array(profile.power_w)
+    ends = np.rint((edges_s[1:] - done_s) * (NS_PER_S / segment.throughput)).astype(np.int64)
+    ends = np.minimum(ends + segment.start_ns, segment.end_ns)
+    ends[-1] = segment.end_ns
+    used = np.diff(ends, prepend=segment.start_ns) > 0
+    used &= ends > segment.start_ns
+    first = int(np.argmax(used))
+    last = int(np.searchsorted(ends, segment.end_ns)) + 1
+    kept = np.flatnonzero(used[first:last]) + first
+    return ends[kept].tolist(), power_w[kept].tolist()
 
 
 def emissions_g(
@@ -75,6 +104,7 @@ def emissions_g(
     sites: Iterable[SiteOption],
     *,
     on: Literal["intensity", "marginal"] = "intensity",
+    profile: WorkProfile | None = None,
 ) -> float | None:
     """Return the grams of segments, PUE included; None where any of their energy meets unknown intensity.
 
@@ -85,10 +115,12 @@ def emissions_g(
         At least those whose zones occur.
     on : {"intensity", "marginal"}
         Which of the sites' two series.
+    profile : WorkProfile, optional
+        Power over work done, instead of the running segments' own.
     """
     total_g = 0.0
     for site in sites:
-        power = plan_power(segments, site.zone)
+        power = plan_power(segments, site.zone, profile=profile)
         if power is None:
             continue
         series: IntensitySeries | None = getattr(site, on)
@@ -106,6 +138,7 @@ def promise(
     segments: Sequence[Segment],
     sites: Sequence[SiteOption],
     *,
+    profile: WorkProfile | None = None,
     lower_bound_g: float | None = None,
     executable: bool = True,
 ) -> Plan:
@@ -118,24 +151,27 @@ def promise(
         In order of time.
     sites : sequence of SiteOption
         All that the segments use.
+    profile : WorkProfile, optional
+        Power over work done; running segments then say their mean.
     lower_bound_g : float, optional
         What a proof says, in grams; None says that the segments are optimal for their policy. A bound
         within rounding (1e-9) of the promise is the promise.
     executable : bool
     """
-    g = emissions_g(segments, sites)
+    g = emissions_g(segments, sites, profile=profile)
     first = next(segment for segment in segments if segment.kind in ("run", "resume"))
     home = next(site for site in sites if site.zone == first.zone)
-    powers = [plan_power(segments, site.zone) for site in sites]
+    powers = [plan_power(segments, site.zone, profile=profile) for site in sites]
     if lower_bound_g is None or (g is not None and lower_bound_g > g - 1e-9 * abs(g)):
         lower_bound_g = g
     return Plan(
         policy=policy,
         zone=home.zone,
-        segments=tuple(segments),
+        segments=tuple(_with_mean_power(segments, profile)),
+        profile=profile,
         energy_kwh=kwh_from_j(sum(power.energy_j() for power in powers if power is not None)),
         emissions_g=g,
-        marginal_g=_marginal_g(segments, sites, g),
+        marginal_g=_marginal_g(segments, sites, g, profile),
         signal=home.intensity.signal,
         n_pauses=count_pauses(segments),
         n_migrations=count_moves(segments),
@@ -144,11 +180,24 @@ def promise(
     )
 
 
-def _marginal_g(segments: Sequence[Segment], sites: Sequence[SiteOption], g: float | None) -> float | None:
+def _marginal_g(
+    segments: Sequence[Segment], sites: Sequence[SiteOption], g: float | None, profile: WorkProfile | None
+) -> float | None:
     used = {segment.zone for segment in segments}
     if all(site.intensity.signal.basis == "marginal" for site in sites if site.zone in used):
         return g
-    return emissions_g(segments, sites, on="marginal")
+    return emissions_g(segments, sites, on="marginal", profile=profile)
+
+
+def _with_mean_power(segments: Sequence[Segment], profile: WorkProfile | None) -> Iterator[Segment]:
+    """Yield segments whose running ones say the mean of what the profile draws in them."""
+    for segment, done_s in _with_work_before(segments):
+        if profile is None or segment.kind != "run":
+            yield segment
+            continue
+        ends, powers = _pieces(segment, done_s, profile)
+        widths = np.diff(np.array([segment.start_ns, *ends]))
+        yield replace(segment, power_w=float(widths @ np.array(powers)) / float(widths.sum()))
 
 
 def _working(segments: Sequence[Segment]) -> list[Segment]:
@@ -171,32 +220,3 @@ def count_moves(segments: Sequence[Segment]) -> int:
     """Return how often a job goes on in another zone."""
     working = _working(segments)
     return sum(a.zone != b.zone for a, b in pairwise(working))
-
-
-def profiled(segments: Sequence[Segment], job: Job) -> list[Segment]:
-    """Return running segments with the power of the job's recorded profile, cut where that changes.
-
-    The segments' throughput must be 1; without a profile they are returned as they are.
-    """
-    if job.profile is None:
-        return list(segments)
-    edges_ns = [round(edge_s * NS_PER_S) for edge_s in job.profile.edges_s]
-    edges_ns[-1] = max(edges_ns[-1], job.work_ns)
-    done_ns, found = 0, []
-    i = 0
-    for segment in segments:
-        if segment.kind != "run":
-            found.append(segment)
-            continue
-        t_ns = segment.start_ns
-        while t_ns < segment.end_ns:
-            while edges_ns[i + 1] <= done_ns and i + 2 < len(edges_ns):
-                i += 1
-            left_ns = edges_ns[i + 1] - done_ns
-            stop_ns = segment.end_ns if left_ns <= 0 else min(segment.end_ns, t_ns + left_ns)
-            impulse_kwh = segment.impulse_kwh if t_ns == segment.start_ns else 0.0
-            piece = replace(segment, start_ns=t_ns, end_ns=stop_ns, impulse_kwh=impulse_kwh)
-            found.append(replace(piece, power_w=job.profile.power_w[i]))
-            done_ns += stop_ns - t_ns
-            t_ns = stop_ns
-    return found

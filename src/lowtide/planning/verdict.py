@@ -44,18 +44,19 @@ def verdict(
         return "savings undefined: started at once it would emit nothing or less"
     known = [plan for plan in plans if plan.saving_fraction is not None]
     home = [plan for plan in known if {s.zone for s in plan.segments} == {sites[0].zone}]
-    parts = [_waiting([plan for plan in home if _baseline_point(plan)], min_saving_fraction)]
+    parts = [_waiting([plan for plan in home if _only_waits(plan, job, sites[0])], min_saving_fraction)]
     parts += _region(known, sites[0].zone)
     parts += _cap([plan for plan in home if plan.policy == "power-cap"], job, sites[0])
     parts += _together(known, parts)
     return "; ".join(text for text, _ in parts)
 
 
-def _baseline_point(plan: Plan) -> bool:
-    powers = {(s.throughput, s.power_w) for s in plan.segments if s.kind == "run"}
-    return plan.policy != "power-cap" and (
-        len(powers) == 1 or plan.policy in ("flexible-start", "pause-resume")
-    )
+def _only_waits(plan: Plan, job: Job, site: SiteOption) -> bool:
+    """Return whether a plan does nothing but choose when to run at the baseline's operating point."""
+    point = site.menu(job)[0]
+    runs = [segment for segment in plan.segments if segment.kind == "run"]
+    same = all((run.throughput, run.power_w) == (point.throughput, point.power_w) for run in runs)
+    return same or plan.profile is not None
 
 
 def _change(saving: float) -> str:
@@ -108,7 +109,9 @@ def _together(plans: Sequence[Plan], parts: Sequence[tuple[str, float]]) -> list
     return [(f"{top.policy} {top.zone} {_change(saving)}", saving)]
 
 
-def both_accounts(baseline: Plan, plans: Sequence[Plan], on_marginal: Plan | None) -> tuple[str, ...]:
+def both_accounts(
+    baseline: Plan, plans: Sequence[Plan], on_marginal: Plan | None, allocated_g: float | None
+) -> tuple[str, ...]:
     """Return a warning where the plan that is best on average intensity is poor on marginal, or the reverse.
 
     Parameters
@@ -118,7 +121,9 @@ def both_accounts(baseline: Plan, plans: Sequence[Plan], on_marginal: Plan | Non
     plans : sequence of Plan
         By emissions on the average account.
     on_marginal : Plan or None
-        What the same policy finds on marginal intensity; its ``marginal_g`` is the average account.
+        What the policy of the best plan finds on marginal intensity.
+    allocated_g : float or None
+        That plan on the average account [g].
 
     Notes
     -----
@@ -138,9 +143,8 @@ def both_accounts(baseline: Plan, plans: Sequence[Plan], on_marginal: Plan | Non
             f"the plan that is best on average intensity ({top.policy} {top.zone}) avoids {avoided:.1%} on marginal "
             f"intensity, where planning on that avoids {possible:.1%}"
         )
-    average = on_marginal.marginal_g
-    if average is not None and base is not None and base > 0.0 and top.emissions_g is not None:
-        allocated, best = 1.0 - average / base, 1.0 - top.emissions_g / base
+    if allocated_g is not None and base is not None and base > 0.0 and top.emissions_g is not None:
+        allocated, best = 1.0 - allocated_g / base, 1.0 - top.emissions_g / base
         if best - allocated > _POOR_FRACTION:
             found.append(
                 f"the plan that is best on marginal intensity ({on_marginal.policy} {on_marginal.zone}) saves "

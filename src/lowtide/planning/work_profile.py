@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from lowtide.model.planning import Infeasible, Job, Plan, Segment, SegmentKind, Window
 from lowtide.planning.policies import flexible_start
-from lowtide.planning.promise import profiled, promise
+from lowtide.planning.promise import promise
 from lowtide.planning.search import cells_of, search, why_not
 from lowtide.planning.segments import joined
 from lowtide.planning.sites import SiteOption
@@ -54,7 +54,7 @@ def pause_profile(
         if found is None:
             reason = why_not(job, [site], cells, [site.menu(job)[:1]], -1)
             return Infeasible(policy=policy, zone=site.zone, reason=reason)
-        return promise(policy, profiled(found, job), [site])
+        return promise(policy, found, [site], profile=job.profile)
     plans = [replace(through, policy=policy)] if isinstance(through, Plan) else []
     paused = _by_mean_power(policy, job, site, window, slot_s)
     plans += [paused] if paused is not None else []
@@ -72,7 +72,7 @@ def _by_mean_power(
     menu = (replace(site.menu(job)[0], power_w=job.profile.mean_power_w),)
     plain = replace(job, profile=None, points=menu, idle_power_w=min(job.idle_power_w, menu[0].power_w))
     found = search(policy, plain, [site], window, [menu], slot_s=slot_s)
-    return promise(policy, profiled(found.segments, job), [site]) if isinstance(found, Plan) else None
+    return promise(policy, found.segments, [site], profile=job.profile) if isinstance(found, Plan) else None
 
 
 def _bound_g(job: Job, site: SiteOption, cells: Cells) -> float | None:

@@ -74,7 +74,7 @@ def check_plan(
     starts = [s.start_ns for s in plan.segments]
     assert starts == sorted(starts), f"{who}: segments are not in order of time"
     _check_starts(plan, zones, window, slot_s)
-    g = emissions_g(plan.segments, sites)
+    g = emissions_g(plan.segments, sites, profile=plan.profile)
     assert (g is None) == (plan.emissions_g is None), f"{who} promises {plan.emissions_g}, its bill is {g}"
     if g is not None and plan.emissions_g is not None:
         slack = 1e-9 * abs(g)

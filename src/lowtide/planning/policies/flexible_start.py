@@ -53,7 +53,7 @@ def plan(
     least = float(np.nanmin(costs))
     slack = 1e-12 * float(np.nanmax(np.abs(costs)))
     chosen = int(np.flatnonzero(known & (costs <= least + slack))[0])
-    return promise(name, run_through(job, site, int(starts[chosen])), [site])
+    return promise(name, run_through(job, site, int(starts[chosen])), [site], profile=job.profile)
 
 
 def _starts_in_time(job: Job, site: SiteOption, window: Window, slot_s: float | None) -> IntArray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lowtide.model.planning import Infeasible, Job, Plan, Segment, Window
-from lowtide.planning.promise import profiled, promise
+from lowtide.planning.promise import promise
 from lowtide.planning.sites import SiteOption
 from lowtide.quantities import format_duration
 
@@ -30,7 +30,7 @@ def plan(
         return Infeasible(
             policy=name, zone=site.zone, reason=f"started at once it ends {late} after the deadline"
         )
-    return promise(name, segments, [site])
+    return promise(name, segments, [site], profile=job.profile)
 
 
 def run_through(job: Job, site: SiteOption, start_ns: int, *, point: int = 0) -> list[Segment]:
@@ -38,10 +38,6 @@ def run_through(job: Job, site: SiteOption, start_ns: int, *, point: int = 0) ->
     chosen = site.menu(job)[point]
     end_ns = start_ns + round(job.work_ns / chosen.throughput)
     run = Segment(
-        zone=site.zone,
-        start_ns=start_ns,
-        end_ns=end_ns,
-        throughput=chosen.throughput,
-        power_w=chosen.power_w,
+        zone=site.zone, start_ns=start_ns, end_ns=end_ns, throughput=chosen.throughput, power_w=chosen.power_w
     )
-    return profiled([run], job)
+    return [run]
