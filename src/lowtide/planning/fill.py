@@ -15,8 +15,8 @@ from typing import Final
 
 import numpy as np
 
+from lowtide.arrays import FloatArray, IntArray
 from lowtide.planning.menu import Corner
-from lowtide.series.steps import FloatArray, IntArray
 
 __all__ = ["Filled", "fill"]
 
@@ -34,13 +34,14 @@ class Filled:
         The lower corner; 0 is off.
     share : float64 array, shape (n,)
         Part of the cell's time at the corner above it, in [0, 1).
-    tied : bool
-        Whether equally cheap work was left over, so that other plans cost the same.
+    n_tied : int
+        How many pieces are as cheap as the last one taken, where some of them were left: then other plans
+        cost the same. 0 where this is the only one.
     """
 
     level: IntArray
     share: FloatArray
-    tied: bool
+    n_tied: int
 
 
 def fill(
@@ -174,7 +175,7 @@ def _finish(pieces: _Pieces, below: IntArray, above: IntArray, work_ns: int) -> 
     last = min(int(np.searchsorted(done, work_ns - 0.25)), len(order) - 1) if len(order) else -1
     levels, share = np.where(pieces.width > 0.0, below, 0), np.zeros(len(below))
     if last < 0:
-        return Filled(level=levels, share=share, tied=False)
+        return Filled(level=levels, share=share, n_tied=0)
     np.add.at(levels, cell[order[:last]], 1)
     piece = order[last]
     short = max(0.0, float(done[last]) - work_ns)
@@ -183,7 +184,7 @@ def _finish(pieces: _Pieces, below: IntArray, above: IntArray, work_ns: int) -> 
         levels[cell[piece]] += 1
     else:
         share[cell[piece]] = part
-    return Filled(level=levels, share=share, tied=_is_tied(cost[order], work[order], last, part))
+    return Filled(level=levels, share=share, n_tied=_n_tied(cost[order], work[order], last, part))
 
 
 def _by_cost_and_time(cost: FloatArray, cell: IntArray, level: IntArray) -> IntArray:
@@ -199,8 +200,8 @@ def _rounding(cost: FloatArray) -> float:
     return 1e-12 * float(np.abs(cost).max(initial=0.0))
 
 
-def _is_tied(cost: FloatArray, work: FloatArray, last: int, part: float) -> bool:
-    """Return whether work as cheap as the last piece taken was left, other than the rest of a lone piece."""
+def _n_tied(cost: FloatArray, work: FloatArray, last: int, part: float) -> int:
+    """Return the number of pieces as cheap as the last one taken, 0 where none or only its own rest is left."""
     equal = np.flatnonzero((np.abs(cost - cost[last]) <= _rounding(cost)) & (work > 0.0))
-    left = len(equal) and (equal[-1] > last or part < 1.0)
-    return bool(left and len(equal) > 1)
+    left = len(equal) > 1 and (equal[-1] > last or part < 1.0)
+    return len(equal) if left else 0

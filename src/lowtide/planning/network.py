@@ -20,11 +20,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from lowtide.arrays import FloatArray, IntArray
 from lowtide.model.planning import Job, OperatingPoint
 from lowtide.planning.menu import Corner, corners, prefix_point
 from lowtide.planning.paths.graph import TIE_MOVE, TIE_PAUSE, TIE_START, Flexible, Graph, Plain
 from lowtide.planning.window import BoolArray, Cells
-from lowtide.series.steps import FloatArray, IntArray
 from lowtide.units import J_PER_KWH, NS_PER_S
 
 __all__ = ["FINISH", "IDLE", "MOVE", "NOTHING", "RESUME", "RUN", "STOP", "SHARE", "Network", "build"]
@@ -55,6 +55,8 @@ class Deeds:
 
     Attributes
     ----------
+    row : int64 array
+        Where each arc of the graph is found in the others.
     kind : int64 array
     cell : int64 array
         The cell, or for a resume or move the edge at which it begins to resume.
@@ -63,6 +65,7 @@ class Deeds:
         Positions in the site's menu.
     """
 
+    row: IntArray
     kind: IntArray
     cell: IntArray
     site: IntArray
@@ -385,6 +388,9 @@ def build(
             plain=Plain(**plain),
             flexible=Flexible(**{name: builder.flexible.column(name) for name in _FLEXIBLE}),
         ),
-        plain=Deeds(**{name: rows.column(name)[order] for name in _DEEDS}),
-        flexible=Deeds(**{name: builder.flexible.column(name) for name in _DEEDS}),
+        plain=Deeds(row=order, **{name: rows.column(name) for name in _DEEDS}),
+        flexible=Deeds(
+            row=np.arange(len(builder.flexible.column("tail"))),
+            **{name: builder.flexible.column(name) for name in _DEEDS},
+        ),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
@@ -17,8 +18,8 @@ from lowtide.planning.window import Cells, cut
 
 __all__ = ["scaled"]
 
-_MOST_TIED_CELLS = 1500
-"""Cells up to which equally cheap plans are searched for the fewest pauses."""
+_MOST_TIED: Final = 600
+"""Equally cheap pieces up to which all plans of the same cost are searched for the fewest pauses."""
 
 
 def scaled(
@@ -34,8 +35,8 @@ def scaled(
     """Return the plan of least emissions of a job that costs nothing to interrupt.
 
     Where the filling is not the only cheapest plan, or would start between decision instants, the exact
-    search decides; of equally cheap plans over more than 1500 cells it is the filling's that is taken, which
-    starts earliest but may pause more often than it must.
+    search decides. With more than 600 equally cheap pieces it is the filling that is taken, which starts
+    earliest but may pause more often than it must.
     """
     cells = cut([site], window, slot_s=slot_s)
     hulls = corners(menu, off_w=0.0), corners(menu, sign=-1, off_w=0.0)
@@ -45,9 +46,11 @@ def scaled(
         return Infeasible(policy=policy, zone=site.zone, reason=reason)
     segments = _segments(filled, cells, hulls, menu, site.zone)
     allowed = _starts_allowed(segments, cells)
-    tied = filled.tied and (count_pauses(segments) > 0 or segments[0].start_ns > window.start_ns)
+    tied = 0 < filled.n_tied <= _MOST_TIED and (
+        count_pauses(segments) > 0 or segments[0].start_ns > window.start_ns
+    )
     plan = promise(policy, segments, [site], executable=executable)
-    if not allowed or (tied and cells.n <= _MOST_TIED_CELLS):
+    if not allowed or tied:
         found = search(policy, job, [site], window, [menu], slot_s=slot_s, executable=executable)
         return found if isinstance(found, Infeasible) else _bounded(found, plan)
     return plan

@@ -54,7 +54,7 @@ class _Writer:
         """Append what plain arcs stand for; runs of one kind at one point are one segment."""
         if not arcs:
             return
-        a = np.array(arcs)
+        a = deeds.row[np.array(arcs)]
         what = np.stack([deeds.kind[a], deeds.site[a], deeds.point[a]])
         new = np.flatnonzero(np.concatenate(([True], (what[:, 1:] != what[:, :-1]).any(axis=0))))
         for first, after in zip(new.tolist(), [*new[1:].tolist(), len(a)], strict=True):
@@ -70,6 +70,7 @@ class _Writer:
 
     def write(self, deeds: Deeds, arc: int, work_ns: int) -> None:
         """Append what one arc stands for."""
+        arc = int(deeds.row[arc])
         kind, cell, z = int(deeds.kind[arc]), int(deeds.cell[arc]), int(deeds.site[arc])
         point, other = int(deeds.point[arc]), int(deeds.other_point[arc])
         if kind == RESUME:

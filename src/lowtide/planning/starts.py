@@ -7,9 +7,9 @@ from typing import Final, Literal
 
 import numpy as np
 
+from lowtide.arrays import FloatArray, IntArray
 from lowtide.errors import InputError
 from lowtide.quantities import format_duration, format_instant
-from lowtide.series.steps import FloatArray, IntArray
 from lowtide.series.types import IntensitySeries
 from lowtide.units import NS_PER_H, NS_PER_S, ns_from_s
 

@@ -13,13 +13,13 @@ from typing import Final, Literal, TypeVar, get_args
 
 import numpy as np
 
+from lowtide.arrays import IntArray
 from lowtide.errors import InputError, near_matches
 from lowtide.planning.kernels.compiled import Compiled, compiled
 from lowtide.planning.starts import Edge, SlotGrid, arrivals_every, arrivals_per_month, slot_grid
 from lowtide.planning.sweep_rows import Task, rows_of_zone
 from lowtide.planning.swept import POLICIES, Slack, SweepJob, SweepPolicy, SweepResult, SweepRow, SweptZone
 from lowtide.quantities import format_duration
-from lowtide.series.steps import IntArray
 from lowtide.series.types import IntensitySeries
 from lowtide.units import NS_PER_S, ns_from_s
 

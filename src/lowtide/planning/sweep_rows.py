@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Final, NamedTuple
 
 import numpy as np
 
+from lowtide.arrays import FloatArray, IntArray
 from lowtide.planning.kernels.compiled import Compiled
 from lowtide.planning.kernels.plans import Chooser, flexible_start, pause_resume, run_now
 from lowtide.planning.kernels.slots import Arrivals, Slots
 from lowtide.planning.starts import Edge, SlotGrid, that_fit
 from lowtide.planning.swept import Slack, SweepJob, SweepPolicy, SweepRow, SweptZone
-from lowtide.series.steps import FloatArray, IntArray
 from lowtide.units import NS_PER_H, S_PER_H, ns_from_s
 
 __all__ = ["Task", "rows_of_zone"]
@@ -40,94 +42,111 @@ class Task:
 def rows_of_zone(
     task: Task, zone: SweptZone, grid: SlotGrid, arrivals: IntArray, fast: Compiled | None
 ) -> list[list[SweepRow]]:
-    """Return the rows of each job in a zone."""
+    """Return the rows of each job in a zone; jobs of one duration and slack share their plans."""
     chooser = Chooser(Slots.of(grid.values), step_ns=grid.step_ns, fast=fast)
-    return [_rows_of_job(task, zone, chooser, grid, arrivals, job) for job in task.jobs]
+    known: dict[tuple[int, int], dict[SweepPolicy, _Means]] = {}
+    for job in task.jobs:
+        duration_ns = ns_from_s(job.duration_s)
+        for slack in task.slacks:
+            lengths = duration_ns, slack.ns_of(duration_ns)
+            if lengths not in known:
+                known[lengths] = _means(task, chooser, grid, arrivals, *lengths)
+    return [
+        [_row(zone, job, *setting, known) for setting in product(task.policies, task.slacks)]
+        for job in task.jobs
+    ]
 
 
-def _rows_of_job(
-    task: Task, zone: SweptZone, chooser: Chooser, grid: SlotGrid, arrivals: IntArray, job: SweepJob
-) -> list[SweepRow]:
-    duration_ns = ns_from_s(job.duration_s)
-    rows: dict[tuple[SweepPolicy, Slack], SweepRow] = {}
-    for slack in task.slacks:
-        slack_ns = slack.ns_of(duration_ns)
-        windows = Arrivals(
-            first=that_fit(grid, arrivals, duration_ns=duration_ns, slack_ns=slack_ns, edge=task.edge),
-            step_ns=grid.step_ns,
-            duration_ns=duration_ns,
-            slack_ns=slack_ns,
-            n_slots=grid.n,
-        )
-        now = run_now(chooser, windows)
-        for policy in task.policies:
-            found = _planned(chooser, windows, now, policy, task.with_pauses)
-            rows[policy, slack] = _row(zone, job, policy, slack, found, slack_ns / NS_PER_H)
-    return [rows[policy, slack] for policy in task.policies for slack in task.slacks]
+class _Means(NamedTuple):
+    """Means over the arrivals whose run-now is known, per kWh of the job's energy; None where there is none."""
 
-
-class _Planned(NamedTuple):
-    """Costs of the arrivals whose run-now is known, and what turns them into g/kWh of the job's energy."""
-
-    now: FloatArray
-    plan: FloatArray
-    per_slot: float
-    n_pauses: IntArray | None
+    n_starts: int
+    now: float | None
+    plan: float | None
+    saving: float | None
+    n_pauses: float | None
     n_unknown: int
+    n_not_positive: int
 
-    def saved(self) -> FloatArray:
-        """Return the saving of each arrival whose run-now emits something, as a fraction of it."""
-        positive = self.now > 0.0
-        if positive.all():
-            return 1.0 - self.plan / self.now
-        return np.asarray(1.0 - self.plan[positive] / self.now[positive])
+
+def _means(
+    task: Task, chooser: Chooser, grid: SlotGrid, arrivals: IntArray, duration_ns: int, slack_ns: int
+) -> dict[SweepPolicy, _Means]:
+    """Return the means of each policy for one duration and slack."""
+    windows = Arrivals(
+        first=that_fit(grid, arrivals, duration_ns=duration_ns, slack_ns=slack_ns, edge=task.edge),
+        step_ns=grid.step_ns,
+        duration_ns=duration_ns,
+        slack_ns=slack_ns,
+        n_slots=grid.n,
+    )
+    if len(windows.first) == 0:
+        return {policy: _Means(0, None, None, None, None, 0, 0) for policy in task.policies}
+    now = run_now(chooser, windows)
+    return {
+        policy: _mean_of(now, *_planned(chooser, windows, now, policy, task), step=grid.step_ns / duration_ns)
+        for policy in task.policies
+    }
 
 
 def _planned(
-    chooser: Chooser, windows: Arrivals, now: FloatArray, policy: SweepPolicy, with_pauses: bool
-) -> _Planned:
-    n_pauses: IntArray | None = np.zeros(len(now), dtype=np.int64)
-    if policy == "run-now" or len(now) == 0:
-        cost = now
-    elif policy == "flexible-start":
-        cost = flexible_start(chooser, windows)
-    else:
-        cost, n_pauses = pause_resume(chooser, windows, with_pauses=with_pauses)
+    chooser: Chooser, windows: Arrivals, now: FloatArray, policy: SweepPolicy, task: Task
+) -> tuple[FloatArray, IntArray | None]:
+    """Return the cost and the pauses of each plan."""
+    if policy == "pause-resume":
+        return pause_resume(chooser, windows, with_pauses=task.with_pauses)
+    never = np.zeros(len(now), dtype=np.int64)
+    return (now if policy == "run-now" else flexible_start(chooser, windows)), never
+
+
+def _mean_of(now: FloatArray, plan: FloatArray, n_pauses: IntArray | None, *, step: float) -> _Means:
+    """Return the means of plans; `step` is a slot over the duration, which makes costs g/kWh."""
+    n = len(now)
     known = np.isfinite(now)
-    n_unknown = len(now) - int(np.count_nonzero(known))
-    if n_unknown:
-        now, cost, n_pauses = now[known], cost[known], None if n_pauses is None else n_pauses[known]
-    per_slot = windows.step_ns / int(windows.duration_ns)
-    return _Planned(now=now, plan=cost, per_slot=per_slot, n_pauses=n_pauses, n_unknown=n_unknown)
+    if not known.all():
+        now, plan, n_pauses = now[known], plan[known], None if n_pauses is None else n_pauses[known]
+    positive = now > 0.0
+    fractions = plan / now if positive.all() else plan[positive] / now[positive]
+    pauses = None if n_pauses is None else _mean(n_pauses)
+    saving = None if len(fractions) == 0 else _mean(1.0 - fractions)
+    now_g, plan_g = _mean(now, step), _mean(plan, step)
+    return _Means(len(now), now_g, plan_g, saving, pauses, n - len(now), len(now) - len(fractions))
+
+
+def _mean(values: FloatArray | IntArray, factor: float = 1.0) -> float | None:
+    return float(values.sum()) / len(values) * factor if len(values) else None
 
 
 def _row(
-    zone: SweptZone, job: SweepJob, policy: SweepPolicy, slack: Slack, found: _Planned, slack_h: float
+    zone: SweptZone,
+    job: SweepJob,
+    policy: SweepPolicy,
+    slack: Slack,
+    known: Mapping[tuple[int, int], Mapping[SweepPolicy, _Means]],
 ) -> SweepRow:
-    """Return the means over the plans; a yearly mean says nothing about moving in time."""
+    """Return a row; a yearly mean says nothing about moving in time."""
+    duration_ns = ns_from_s(job.duration_s)
+    slack_ns = slack.ns_of(duration_ns)
+    means = known[duration_ns, slack_ns][policy]
+    now, pauses = means.now, means.n_pauses
     judged = policy == "run-now" or zone.time_resolved
-    now, plan = _mean(found.now, found.per_slot), _mean(found.plan, found.per_slot) if judged else None
-    saved = found.saved()
-    duration_h = job.duration_s / S_PER_H
-    pauses = None if found.n_pauses is None or plan is None else _mean(found.n_pauses)
+    plan = means.plan if judged else None
     return SweepRow(
         job=job.name,
         zone=zone.zone,
         policy=policy,
         slack=slack.label,
-        n_starts=len(found.now),
-        mean_saving_fraction=_mean(saved) if judged else None,
+        n_starts=means.n_starts,
+        mean_saving_fraction=means.saving if judged else None,
         ratio_saving_fraction=None if plan is None or now is None or now <= 0.0 else 1.0 - plan / now,
         mean_emissions_g=None if plan is None else plan * job.energy_kwh,
         mean_baseline_g=None if now is None else now * job.energy_kwh,
-        pauses_per_hour=None if pauses is None else pauses / (duration_h + slack_h),
-        duration_h=duration_h,
-        slack_h=slack_h,
+        pauses_per_hour=None
+        if pauses is None or plan is None
+        else pauses * NS_PER_H / (duration_ns + slack_ns),
+        duration_h=job.duration_s / S_PER_H,
+        slack_h=slack_ns / NS_PER_H,
         energy_kwh=job.energy_kwh,
-        n_unknown=found.n_unknown,
-        n_not_positive=len(found.now) - len(saved),
+        n_unknown=means.n_unknown,
+        n_not_positive=means.n_not_positive,
     )
-
-
-def _mean(values: FloatArray | IntArray, factor: float = 1.0) -> float | None:
-    return float(values.sum()) / len(values) * factor if len(values) else None

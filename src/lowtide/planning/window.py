@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from lowtide.arrays import FloatArray, IntArray
 from lowtide.errors import InputError
 from lowtide.model.planning import Window
 from lowtide.planning.sites import SiteOption
 from lowtide.series import steps
-from lowtide.series.steps import FloatArray, IntArray
 from lowtide.units import NS_PER_S
 
 __all__ = ["BoolArray", "Cells", "cut", "decision_instants", "known_hours"]

@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from lowtide.arrays import FloatArray, IntArray
 from lowtide.model.planning import Infeasible, Job, Plan, Segment, SegmentKind, Window
 from lowtide.planning.policies import flexible_start
 from lowtide.planning.promise import promise
@@ -24,7 +25,6 @@ from lowtide.planning.segments import joined
 from lowtide.planning.sites import SiteOption
 from lowtide.planning.window import Cells
 from lowtide.series import steps
-from lowtide.series.steps import FloatArray, IntArray
 from lowtide.units import J_PER_KWH, NS_PER_S
 
 __all__ = ["pause_profile"]

@@ -8,6 +8,7 @@ intensity of its energy. Definitions: Dodge et al. 2022 (arXiv 2206.05229), sect
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -136,14 +137,16 @@ def _least_of_each(costs: FloatArray, first: IntArray, width: IntArray) -> Float
     """Return the least of ``costs[first : first + width]`` of each window, cut where the costs end."""
     least = np.empty(len(first))
     width = np.minimum(width, len(costs) - first)
-    order = np.argsort(width, kind="stable")
-    ends = np.cumsum(width[order])
-    cuts = np.searchsorted(ends, np.arange(0, int(ends[-1]) + _CELLS, _CELLS), side="right")
-    for a, b in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
+    order = slice(None) if int(width.min()) == int(width.max()) else np.argsort(width, kind="stable")
+    first, width = first[order], width[order]
+    ends = np.cumsum(width)
+    cuts = np.searchsorted(ends, np.arange(0, int(ends[-1]) + _CELLS, _CELLS), side="right").tolist()
+    found = np.empty(len(first))
+    for a, b in pairwise(cuts):
         if a < b:
-            part = order[a:b]
-            rows = side_by_side(costs, first[part], width[part], int(width[part[-1]]), np.float64(np.inf))
-            least[part] = np.asarray(rows.min(axis=1))
+            rows = side_by_side(costs, first[a:b], width[a:b], int(width[b - 1]), np.float64(np.inf))
+            found[a:b] = rows.min(axis=1)
+    least[order] = found
     return least
 
 

@@ -7,12 +7,13 @@ in a wavelet matrix of their ranks (G. Navarro, "Wavelet trees for all", Journal
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.stride_tricks import sliding_window_view
+from numpy.lib.stride_tricks import as_strided
 
 from lowtide.planning.kernels.slots import BEYOND, LOWEST, Slots
 from lowtide.series.steps import IntArray
@@ -154,28 +155,40 @@ def least_by_partition(
         As :meth:`WaveletMatrix.least`. Cost: O(sum of n_slots) time for each different k.
     """
     total, last, following = (np.empty(len(first), dtype=np.int64) for _ in range(3))
-    for wanted in np.unique(k).tolist():
-        alike = np.flatnonzero(k == wanted)
-        width = int(n_slots[alike].max(initial=0))
-        for part in np.array_split(alike, 1 + len(alike) * width // _CELLS):
-            cells = side_by_side(values, first[part], n_slots[part], width, BEYOND)
-            if 0 < wanted <= width:
-                cells.partition(wanted - 1, axis=1)
-            total[part] = cells[:, :wanted].sum(axis=1)
-            last[part] = cells[:, wanted - 1] if 0 < wanted <= width else LOWEST
-            following[part] = cells[:, wanted:].min(axis=1, initial=BEYOND) if with_next else BEYOND
+    for wanted, part, width in _batches(k, n_slots):
+        cells = side_by_side(values, first[part], n_slots[part], width, BEYOND)
+        if 0 < wanted <= width:
+            cells.partition(wanted - 1, axis=1)
+        total[part] = cells[:, :wanted].sum(axis=1)
+        last[part] = cells[:, wanted - 1] if 0 < wanted <= width else LOWEST
+        following[part] = cells[:, wanted:].min(axis=1, initial=BEYOND) if with_next else BEYOND
     return Least(total, last, following)
+
+
+def _batches(k: IntArray, n_slots: IntArray) -> Iterator[tuple[int, IntArray | slice, int]]:
+    """Yield windows of one k, not too many at once: k, their places, and the longest one's slots."""
+    if len(k) and bool((k == k[0]).all()):
+        groups: list[tuple[int, IntArray | None]] = [(int(k[0]), None)]
+    else:
+        groups = [(wanted, np.flatnonzero(k == wanted)) for wanted in np.unique(k).tolist()]
+    for wanted, places in groups:
+        n, width = (len(k), n_slots.max()) if places is None else (len(places), n_slots[places].max())
+        at_once = max(1, _CELLS // max(1, int(width)))
+        for at in range(0, n, at_once):
+            part = slice(at, at + at_once)
+            yield wanted, part if places is None else places[part], int(width)
 
 
 def side_by_side(
     values: npt.NDArray[Number], first: IntArray, lengths: IntArray, width: int, beyond: Number | int
 ) -> npt.NDArray[Number]:
     """Return ``values[first : first + lengths]`` as rows of `width`, the rest of a row filled with `beyond`."""
-    if width > len(values) or bool((first + width > len(values)).any()):
-        places = np.arange(width)
-        rows = values.take(first[:, None] + places, mode="clip")
+    if width == 0 or len(first) == 0 or int(first.max()) + width > len(values):
+        rows = values.take(first[:, None] + np.arange(width), mode="clip")
     else:
-        rows = sliding_window_view(values, width)[first]
-    if bool((lengths < width).any()):
+        step = values.strides[0]
+        windows = as_strided(values, (len(values) - width + 1, width), (step, step), writeable=False)
+        rows = windows[first]
+    if len(first) and int(lengths.min()) < width:
         rows[np.arange(width) >= lengths[:, None]] = beyond
     return rows

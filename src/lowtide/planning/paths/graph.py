@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lowtide.arrays import FloatArray, IntArray
 from lowtide.planning.window import BoolArray
-from lowtide.series.steps import FloatArray, IntArray
 
 __all__ = ["TIE_MOVE", "TIE_PAUSE", "TIE_START", "Flexible", "Graph", "Plain"]
 

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lowtide.arrays import FloatArray, IntArray
 from lowtide.planning.paths import loops
 from lowtide.planning.paths.compiling import compiled
 from lowtide.planning.paths.graph import Flexible
-from lowtide.series.steps import FloatArray, IntArray
 
 __all__ = ["Join", "Labels", "Task", "best_join", "label"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["join", "label"]
+__all__ = ["cheapest_join", "join", "label"]
 
 
 def label(tail: Any, work: Any, cost: Any, tie: Any, first: Any, price: Any, rest: Any, work_ns: int,
@@ -128,3 +128,22 @@ def join(f_start: Any, f_work: Any, f_cost: Any, f_tie: Any, b_start: Any, b_wor
                 if here < cost - tolerance or (here <= cost + tolerance and tied < best_tie):
                     cost, best_tie, flexible, done, before, after = here, tied, f, amount, own_i, own_k
     return cost, best_tie, flexible, done, before, after
+
+
+def cheapest_join(tail: Any, head: Any, work: Any, cost: Any, f_tail: Any, f_head: Any, low: Any, high: Any,
+                  f_cost: Any, rate: Any, plain: Any, flexible: Any, done: Any, cost_to: Any, to_do: Any,
+                  cost_from: Any, work_ns: int) -> Any:  # fmt: skip
+    """Return (cost, arc, work on it) of the cheapest join of two trees by one arc; inf where none fits."""
+    least, arc, amount = np.inf, 0, 0
+    for a in plain:
+        if done[tail[a]] + to_do[head[a]] + work[a] == work_ns:
+            here = cost_to[tail[a]] + cost_from[head[a]] + cost[a]
+            if here < least:
+                least, arc = here, a
+    for f in flexible:
+        missing = work_ns - done[f_tail[f]] - to_do[f_head[f]]
+        if low[f] < missing < high[f]:
+            here = cost_to[f_tail[f]] + cost_from[f_head[f]] + (f_cost[f] + rate[f] * missing)
+            if here < least:
+                least, arc, amount = here, len(tail) + f, missing
+    return least, arc, amount

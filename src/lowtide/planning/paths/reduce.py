@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lowtide.arrays import FloatArray, IntArray
 from lowtide.planning.paths.graph import Flexible, Graph, Plain
 from lowtide.planning.paths.relax import Relaxation
-from lowtide.series.steps import FloatArray, IntArray
 
 __all__ = ["Open", "Reduced", "open_arcs", "reduce"]
 
@@ -44,16 +44,12 @@ def open_arcs(
     plain = np.flatnonzero(graph.plain.usable) if among is None else among.plain
     flexible = np.arange(len(graph.flexible.tail)) if among is None else among.flexible
     arcs, bends = graph.plain, graph.flexible
-    for i in range(len(relaxation.price) - 1, -1, -1):
-        price, to, onward = (
-            float(relaxation.price[i]),
-            relaxation.to_node[i].value,
-            relaxation.from_node[i].value,
-        )
+    for to, onward in zip(reversed(relaxation.to_node), reversed(relaxation.from_node), strict=True):
+        price = to.price
         room = ceiling - price * work_ns
-        ways = to[arcs.tail[plain]] + onward[arcs.head[plain]]
+        ways = to.value[arcs.tail[plain]] + onward.value[arcs.head[plain]]
         plain = plain[ways + (arcs.cost[plain] - price * arcs.work[plain]) <= room]
-        ways = to[bends.tail[flexible]] + onward[bends.head[flexible]]
+        ways = to.value[bends.tail[flexible]] + onward.value[bends.head[flexible]]
         each = bends.rate[flexible] - price
         least = np.minimum(each * bends.low[flexible], each * bends.high[flexible])
         flexible = flexible[ways + bends.cost[flexible] + least <= room]

@@ -8,12 +8,13 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from lowtide.planning.paths.compiling import worth_compiling
+from lowtide.arrays import FloatArray, IntArray
+from lowtide.planning.paths import loops
+from lowtide.planning.paths.compiling import compiled, worth_compiling
 from lowtide.planning.paths.graph import Graph, Plain
 from lowtide.planning.paths.labels import Join, Labels, Task, best_join, label
 from lowtide.planning.paths.reduce import Open, Reduced, open_arcs, reduce
-from lowtide.planning.paths.relax import Relaxation, Sweeper, Tree, cheapest_path, relax
-from lowtide.series.steps import FloatArray
+from lowtide.planning.paths.relax import Relaxation, Sweeper, Tree, relax
 
 __all__ = ["Path", "solve"]
 
@@ -21,8 +22,6 @@ _PASSES: Final = 30
 """Passes over all arcs of one solution, for the decision to compile."""
 _NEAR: Final = 2
 """Prices, the last ones tried, whose trees are joined over all arcs."""
-_NEARER: Final = 4
-"""Prices, the last ones tried, whose trees are joined over what those leave."""
 _WIDE_GAP: Final = 1e-4
 """Share of the bound; a guess further above it is worth more prices."""
 _SPREAD: Final = (0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.975, 1.025, 1.05, 1.075, 1.1, 1.15, 1.2, 1.3)
@@ -103,10 +102,10 @@ class _Guess(NamedTuple):
         plain, flexible = graph.plain, self.arc - len(graph.plain.tail)
         joint = plain if flexible < 0 else graph.flexible
         i = self.arc if flexible < 0 else flexible
-        before = cheapest_path(self.to, int(joint.tail[i]), ends=plain.tail)[::-1]
-        after = cheapest_path(self.onward, int(joint.head[i]), ends=plain.head)
+        before = self.to.path(int(joint.tail[i]))[::-1]
         if flexible < 0:
             before.append(i)
+        after = self.onward.path(int(joint.head[i]))
         return Path(
             cost=self.cost, before=tuple(before), flexible=max(flexible, -1), work=self.work,
             after=tuple(after),
@@ -117,16 +116,17 @@ def _guess(
     sweeper: Sweeper, relaxation: Relaxation, work_ns: int, tolerance: float
 ) -> tuple[_Guess | None, Open, Relaxation]:
     """Return the best path that two trees and an arc make, and the arcs that might be on a better one."""
-    graph, n = sweeper.graph, len(relaxation.price)
-    near, nearer = (relaxation.only(range(max(0, n - few), n)) for few in (_NEAR, _NEARER))
+    graph = sweeper.graph
     kept = Open(plain=np.flatnonzero(graph.plain.usable), flexible=np.arange(len(graph.flexible.tail)))
-    best = _joined_trees(sweeper, near, kept, work_ns)
-    kept = open_arcs(graph, near, work_ns, _ceiling(best, tolerance), among=kept)
-    best = _better(best, _joined_trees(sweeper, nearer, kept, work_ns))
+    trees = _usable_trees(sweeper, relaxation)
+    best = _joined_trees(graph, (trees[0][-_NEAR:], trees[1][-_NEAR:]), kept, work_ns, sweeper.fast)
+    kept = open_arcs(graph, relaxation, work_ns, _ceiling(best, tolerance), among=kept)
+    best = _better(best, _joined_trees(graph, trees, kept, work_ns, sweeper.fast))
     if best is None or best.cost - relaxation.bound > _WIDE_GAP * abs(relaxation.bound):
-        kept = open_arcs(graph, relaxation, work_ns, _ceiling(best, tolerance), among=kept)
-        relaxation = relaxation.and_prices(sweeper, [float(near.price[-1]) * share for share in _SPREAD])
-        best = _better(best, _joined_trees(sweeper, relaxation, kept, work_ns))
+        last = relaxation.to_node[-1].price
+        relaxation = relaxation.with_prices(sweeper, [last * share for share in _SPREAD])
+        trees = _usable_trees(sweeper, relaxation)
+        best = _better(best, _joined_trees(graph, trees, kept, work_ns, sweeper.fast))
     kept = open_arcs(graph, relaxation, work_ns, _ceiling(best, tolerance), among=kept)
     return best, kept, relaxation
 
@@ -139,56 +139,58 @@ def _better(a: _Guess | None, b: _Guess | None) -> _Guess | None:
     return b if a is None or (b is not None and b.cost < a.cost) else a
 
 
-def _joined_trees(sweeper: Sweeper, relaxation: Relaxation, among: Open, work_ns: int) -> _Guess | None:
+Trees = tuple[Sequence[Tree], Sequence[Tree]]
+
+
+def _usable_trees(sweeper: Sweeper, relaxation: Relaxation) -> Trees:
+    """Return the trees of a relaxation, made anew where they may use what a path may not."""
+    if sweeper.graph.dominated:
+        return relaxation.to_node, relaxation.from_node
+    prices = [tree.price for tree in relaxation.to_node]
+    return (
+        [sweeper.to_node(price, usable=True) for price in prices],
+        [sweeper.from_node(price, usable=True) for price in prices],
+    )
+
+
+def _joined_trees(graph: Graph, trees: Trees, among: Open, work_ns: int, fast: bool) -> _Guess | None:
     """Return the best path that joins, by one arc, a tree's way to its tail and a tree's way from its head."""
-    price = relaxation.price.tolist()
-    to_node: Sequence[Tree] = relaxation.to_node
-    from_node: Sequence[Tree] = relaxation.from_node
-    if not sweeper.graph.dominated:  # trees must then be made anew from what a path may use
-        to_node = [sweeper.to_node(sweeper.weight(p, usable=True)) for p in price]
-        from_node = [sweeper.from_node(sweeper.weight(p, usable=True)) for p in price]
     best: _Guess | None = None
-    costs_from = [tree.value + p * tree.work for tree, p in zip(from_node, price, strict=True)]
-    for to, p in zip(to_node, price, strict=True):
-        cost_to = to.value + p * to.work
-        for onward, cost_from in zip(from_node, costs_from, strict=True):
-            cost, arc, work = _cheapest_join(sweeper.graph, among, to, cost_to, onward, cost_from, work_ns)
+    cheapest_join = compiled(loops.cheapest_join) if fast else _cheapest_join
+    plain, flexible = graph.plain, graph.flexible
+    columns = (
+        plain.tail, plain.head, plain.work, plain.cost, flexible.tail, flexible.head, flexible.low,
+        flexible.high, flexible.cost, flexible.rate, among.plain, among.flexible,
+    )  # fmt: skip
+    costs_from = [tree.cost for tree in trees[1]]
+    for to in trees[0]:
+        cost_to = to.cost
+        for onward, cost_from in zip(trees[1], costs_from, strict=True):
+            cost, arc, work = cheapest_join(*columns, to.work, cost_to, onward.work, cost_from, work_ns)
             if np.isfinite(cost) and (best is None or cost < best.cost):
                 best = _Guess(cost, to, arc, work, onward)
     return best
 
 
 def _cheapest_join(
-    graph: Graph,
-    among: Open,
-    to: Tree,
-    cost_to: FloatArray,
-    onward: Tree,
-    cost_from: FloatArray,
-    work_ns: int,
-) -> tuple[float, int, int]:
+    tail: IntArray, head: IntArray, work: IntArray, cost: FloatArray, f_tail: IntArray, f_head: IntArray,
+    low: IntArray, high: IntArray, f_cost: FloatArray, rate: FloatArray, a: IntArray, f: IntArray,
+    done: IntArray, cost_to: FloatArray, to_do: IntArray, cost_from: FloatArray, work_ns: int,
+) -> tuple[float, int, int]:  # fmt: skip
     """Return (cost, arc, work on it) of the cheapest join of two trees by one arc; inf where none fits."""
-    plain, flexible = graph.plain, graph.flexible
-    a = among.plain
-    a = a[to.work[plain.tail[a]] + onward.work[plain.head[a]] + plain.work[a] == work_ns]
-    cost = cost_to[plain.tail[a]] + cost_from[plain.head[a]] + plain.cost[a]
-    f = among.flexible
-    missing = work_ns - to.work[flexible.tail[f]] - onward.work[flexible.head[f]]
-    fits = np.flatnonzero((missing > flexible.low[f]) & (missing < flexible.high[f]))
+    a = a[done[tail[a]] + to_do[head[a]] + work[a] == work_ns]
+    straight = cost_to[tail[a]] + cost_from[head[a]] + cost[a]
+    missing = work_ns - done[f_tail[f]] - to_do[f_head[f]]
+    fits = np.flatnonzero((missing > low[f]) & (missing < high[f]))
     f, missing = f[fits], missing[fits]
-    bent = (
-        cost_to[flexible.tail[f]]
-        + cost_from[flexible.head[f]]
-        + flexible.cost[f]
-        + flexible.rate[f] * missing
-    )
-    costs = np.concatenate((cost, bent))
+    bent = cost_to[f_tail[f]] + cost_from[f_head[f]] + (f_cost[f] + rate[f] * missing)
+    costs = np.concatenate((straight, bent))
     if not len(costs):
         return np.inf, 0, 0
     i = int(np.argmin(costs))
     if i < len(a):
         return float(costs[i]), int(a[i]), 0
-    return float(costs[i]), len(plain.tail) + int(f[i - len(a)]), int(missing[i - len(a)])
+    return float(costs[i]), len(tail) + int(f[i - len(a)]), int(missing[i - len(a)])
 
 
 def _label(
@@ -235,7 +237,7 @@ def _task(
         tie=plain.tie[arc],
         first=np.searchsorted(head[arc], np.arange(reduced.n_nodes + 1)),
         arc=arc,
-        price=relaxation.price[::-1].copy(),
+        price=np.array([tree.price for tree in reversed(rests)]),
         rest=np.stack([tree.value[node] for tree in reversed(rests)], axis=1),
         work_ns=work_ns,
         ceiling=ceiling,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lowtide.arrays import FloatArray, IntArray
 from lowtide.model.planning import Infeasible, Job, OperatingPoint, Plan, Window
 from lowtide.planning.policies.run_now import run_through
 from lowtide.planning.promise import promise
@@ -18,7 +19,6 @@ from lowtide.planning.search import why_not
 from lowtide.planning.sites import SiteOption
 from lowtide.planning.window import BoolArray, cut, decision_instants
 from lowtide.series import steps
-from lowtide.series.steps import FloatArray, IntArray
 from lowtide.units import NS_PER_S
 
 __all__ = ["joint", "name", "plan", "start_costs"]
