@@ -30,6 +30,7 @@ _WHERE = {
     "measure": "lowtide.runtime.measure",
     "measured": "lowtide.runtime.measure",
     "read_intensity": "lowtide.grid.files",
+    "sweep": "lowtide.runtime.sweeping",
 }
 _MODULES = ("errors", "quantities", "units")
 
@@ -52,6 +53,7 @@ __all__ = [
     "measured",
     "quantities",
     "read_intensity",
+    "sweep",
     "units",
 ]
 
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
     from lowtide.model.signal import Signal
     from lowtide.runtime.account import account
     from lowtide.runtime.measure import Measurement, count, measure, measured
+    from lowtide.runtime.sweeping import sweep
     from lowtide.series.types import IntensitySeries, PowerSeries, PriceSeries
 
 

@@ -1,9 +1,9 @@
-"""From a job and its sites to a graph in time, and from a path back to segments.
+"""From a job and its sites to a graph in time.
 
 At every edge of the cells a job is, for each site and each number of interruptions so far,
 
-* *off*: paused, having run here last;
 * *on*: it was running here until now;
+* *off*: paused, having run here last;
 * *warm*: a resume here is over now, so that it must run on;
 
 or it has not begun (the source) or is done (the sink). That, with the work done, is all the future depends
@@ -13,99 +13,19 @@ on: the state space of the exact dynamic programme.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from lowtide.arrays import FloatArray, IntArray
 from lowtide.model.planning import Job, OperatingPoint
+from lowtide.planning.deeds import DEEDS, FLEXIBLE, PLAIN, Deed, Deeds, Network, Rows, State
 from lowtide.planning.menu import Corner, corners, prefix_point
 from lowtide.planning.paths.graph import TIE_MOVE, TIE_PAUSE, TIE_START, Flexible, Graph, Plain
 from lowtide.planning.window import BoolArray, Cells
 from lowtide.units import J_PER_KWH, NS_PER_S
 
-__all__ = ["FINISH", "IDLE", "MOVE", "NOTHING", "RESUME", "RUN", "STOP", "SHARE", "Network", "build"]
-
-RUN: Final = 0
-"""Run through a cell at one point."""
-IDLE: Final = 1
-"""Be off for a cell."""
-RESUME: Final = 2
-"""Resume here."""
-MOVE: Final = 3
-"""Leave here for another site and resume there."""
-FINISH: Final = 4
-"""Be done."""
-NOTHING: Final = 5
-"""In the relaxation only: a limit of what a flexible arc does, or the empty path."""
-STOP: Final = 6
-"""Flexible: run for part of a cell, then be off."""
-SHARE: Final = 7
-"""Flexible: share a cell between two points."""
-
-_ON, _OFF, _WARM = 0, 1, 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Deeds:
-    """What arcs stand for, all arrays of shape (n_arcs,).
-
-    Attributes
-    ----------
-    row : int64 array
-        Where each arc of the graph is found in the others.
-    kind : int64 array
-    cell : int64 array
-        The cell, or for a resume or move the edge at which it begins to resume.
-    site, to_site : int64 arrays
-    point, other_point : int64 arrays
-        Positions in the site's menu.
-    """
-
-    row: IntArray
-    kind: IntArray
-    cell: IntArray
-    site: IntArray
-    to_site: IntArray
-    point: IntArray
-    other_point: IntArray
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Network:
-    """A graph and what its arcs mean."""
-
-    graph: Graph
-    plain: Deeds
-    flexible: Deeds
-
-
-_PLAIN: Final = ("tail", "head", "work", "cost", "tie", "usable")
-_FLEXIBLE: Final = ("tail", "head", "low", "high", "cost", "rate", "tie")
-_DEEDS: Final = ("kind", "cell", "site", "to_site", "point", "other_point")
-_REAL: Final = ("cost", "rate")
-
-
-class _Rows:
-    """Collects arcs in blocks; a scalar stands for itself in every row of its block."""
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self.names = names
-        self.blocks: list[tuple[int, dict[str, Any]]] = []
-
-    def add(self, n: int, **columns: Any) -> None:
-        if n:
-            self.blocks.append((n, columns))
-
-    def column(self, name: str, default: int = 0) -> npt.NDArray[Any]:
-        dtype = np.float64 if name in _REAL else np.int64
-        if not self.blocks:
-            return np.empty(0, dtype=dtype)
-        parts = [np.broadcast_to(np.asarray(b.get(name, default), dtype=dtype), n) for n, b in self.blocks]
-        return np.concatenate(parts)
+__all__ = ["build"]
 
 
 class _Builder:
@@ -118,7 +38,7 @@ class _Builder:
         self.n_sites = len(menus)
         self.n_layers, self.counted = (1, 0) if max_pauses is None else (max_pauses + 1, 1)
         self.n_nodes = 3 * (cells.n + 1) * self.n_sites * self.n_layers + 2
-        self.plain, self.flexible = _Rows(_PLAIN), _Rows(_FLEXIBLE)
+        self.plain, self.flexible = Rows(), Rows()
         least_w = min(point.power_w for menu in menus for point in menu)
         negative = bool(np.nanmin(cells.intensity, initial=0.0) < 0.0)
         self.dominated = not negative and job.idle_power_w <= least_w
@@ -155,7 +75,7 @@ class _Builder:
         later = where[where >= 1]
         ways: list[tuple[IntArray, IntArray | int, IntArray]] = [
             (later, self.node(later, state, z, layer), np.zeros(len(later), dtype=np.int64))
-            for state in (_ON, _WARM)
+            for state in (State.ON, State.WARM)
         ]
         if layer == 0:
             first = where[self.cells.may_start[z, where]]
@@ -166,18 +86,10 @@ class _Builder:
         for corner in menu:
             for cell, tail, tie in self._sources(z, layer, where):
                 self.plain.add(
-                    len(cell),
-                    tail=tail,
-                    head=self.node(cell + 1, _ON, z, layer),
-                    work=self._work(cell, corner),
-                    cost=self._area(z, cell) * corner.power_w,
-                    tie=tie,
-                    usable=1,
-                    kind=RUN,
-                    cell=cell,
-                    site=z,
-                    point=corner.point,
-                )
+                    len(cell), tail=tail, head=self.node(cell + 1, State.ON, z, layer),
+                    work=self._work(cell, corner), cost=self._area(z, cell) * corner.power_w, tie=tie,
+                    usable=1, kind=Deed.RUN, cell=cell, site=z, point=corner.point,
+                )  # fmt: skip
 
     def _work(self, cell: IntArray, corner: Corner) -> IntArray:
         """Return the work of whole cells at a point [ns]."""
@@ -194,20 +106,10 @@ class _Builder:
                 step_w = (quick.power_w - slow.power_w) / (quick.throughput - slow.throughput)
                 rate = self.cells.intensity[z, cell] * step_w / NS_PER_S
                 self.flexible.add(
-                    len(cell),
-                    tail=tail,
-                    head=self.node(cell + 1, _ON, z, layer),
-                    low=low,
-                    high=high,
-                    cost=self._area(z, cell) * slow.power_w - rate * low,
-                    rate=rate,
-                    tie=tie,
-                    kind=SHARE,
-                    cell=cell,
-                    site=z,
-                    point=slow.point,
-                    other_point=quick.point,
-                )
+                    len(cell), tail=tail, head=self.node(cell + 1, State.ON, z, layer), low=low, high=high,
+                    cost=self._area(z, cell) * slow.power_w - rate * low, rate=rate, tie=tie,
+                    kind=Deed.SHARE, cell=cell, site=z, point=slow.point, other_point=quick.point,
+                )  # fmt: skip
 
     def _stop(self, z: int, layer: int, where: IntArray, sign: int) -> None:
         """Write the ways to run for part of a cell and then be off, or be done."""
@@ -216,12 +118,12 @@ class _Builder:
             corner = prefix_point(self.menus[z], then_w, sign=sign)
             for cell, tail, tie in self._sources(z, layer, where):
                 high, c = self._work(cell, corner), self.cells.intensity[z, cell]
-                head: object = self.sink if done else self.node(cell + 1, _OFF, z, layer)
+                head: object = self.sink if done else self.node(cell + 1, State.OFF, z, layer)
                 cost = self._area(z, cell) * then_w
                 rate = c * (corner.power_w - then_w) / corner.throughput / NS_PER_S
                 self.flexible.add(
                     len(cell), tail=tail, head=head, low=0, high=high, cost=cost, rate=rate, tie=tie,
-                    kind=STOP, cell=cell, site=z, point=corner.point, other_point=-2 if done else -1,
+                    kind=Deed.STOP, cell=cell, site=z, point=corner.point, other_point=-2 if done else -1,
                 )  # fmt: skip
 
     def _off(self, z: int, layer: int) -> None:
@@ -229,18 +131,12 @@ class _Builder:
         cell = np.flatnonzero(self._may_idle(z))
         cell = cell[cell >= 1]
         cost = np.nan_to_num(self._area(z, cell)) * self.job.idle_power_w
-        for state in (_OFF, _ON):
+        for state in (State.OFF, State.ON):
             self.plain.add(
-                len(cell),
-                tail=self.node(cell, state, z, layer),
-                head=self.node(cell + 1, _OFF, z, layer),
-                work=0,
-                cost=cost,
-                usable=1,
-                kind=IDLE,
-                cell=cell,
-                site=z,
-            )
+                len(cell), tail=self.node(cell, state, z, layer),
+                head=self.node(cell + 1, State.OFF, z, layer), work=0, cost=cost, usable=1, kind=Deed.IDLE,
+                cell=cell, site=z,
+            )  # fmt: skip
 
     def _may_idle(self, z: int) -> BoolArray:
         known = ~np.isnan(self.cells.intensity[z])
@@ -253,22 +149,26 @@ class _Builder:
         """
         cell = np.flatnonzero(self._may_idle(z))
         idle = np.nan_to_num(self._area(z, cell)) * self.job.idle_power_w
-        self._limit(cell, self.node(cell, _ON, z, layer), self.node(cell, _OFF, z, layer))
-        self._limit(cell, self.node(cell, _WARM, z, layer), self.node(cell + 1, _OFF, z, layer), idle)
-        self._limit(cell, self.node(cell, _WARM, z, layer), self.sink)
+        self._limit(cell, self.node(cell, State.ON, z, layer), self.node(cell, State.OFF, z, layer))
+        self._limit(
+            cell, self.node(cell, State.WARM, z, layer), self.node(cell + 1, State.OFF, z, layer), idle
+        )
+        self._limit(cell, self.node(cell, State.WARM, z, layer), self.sink)
         if layer == 0:
             first = self.cells.may_start[z, cell]
-            self._limit(cell[first], 0, self.node(cell[first] + 1, _OFF, z, layer), idle[first])
+            self._limit(cell[first], 0, self.node(cell[first] + 1, State.OFF, z, layer), idle[first])
 
     def _limit(
         self, cell: IntArray, tail: IntArray | int, head: IntArray | int, cost: FloatArray | float = 0.0
     ) -> None:
-        self.plain.add(np.size(cell), tail=tail, head=head, work=0, cost=cost, usable=0, kind=NOTHING)
+        self.plain.add(np.size(cell), tail=tail, head=head, work=0, cost=cost, usable=0, kind=Deed.LIMIT)
 
     def _finish(self, z: int, layer: int) -> None:
         edge = np.arange(1, self.cells.n + 1, dtype=np.int64)
-        tail = self.node(edge, _ON, z, layer)
-        self.plain.add(len(edge), tail=tail, head=self.sink, work=0, cost=0.0, usable=1, kind=FINISH, site=z)
+        tail = self.node(edge, State.ON, z, layer)
+        self.plain.add(
+            len(edge), tail=tail, head=self.sink, work=0, cost=0.0, usable=1, kind=Deed.FINISH, site=z
+        )
 
     def resume(self, z: int) -> None:
         """Write the resumes of one site, and the moves to it."""
@@ -276,18 +176,10 @@ class _Builder:
         for layer in range(self.n_layers - self.counted):
             later = layer + self.counted
             self.plain.add(
-                len(edge),
-                tail=self.node(edge, _OFF, z, layer),
-                head=self.node(warm, _WARM, z, later),
-                work=0,
-                cost=cost,
-                tie=TIE_PAUSE,
-                usable=1,
-                kind=RESUME,
-                cell=edge,
-                site=z,
-                to_site=z,
-            )
+                len(edge), tail=self.node(edge, State.OFF, z, layer),
+                head=self.node(warm, State.WARM, z, later), work=0, cost=cost, tie=TIE_PAUSE, usable=1,
+                kind=Deed.RESUME, cell=edge, site=z, to_site=z,
+            )  # fmt: skip
             for origin in range(self.n_sites):
                 if origin != z:
                     self._move(origin, z, layer, later, edge, warm, cost)
@@ -333,20 +225,13 @@ class _Builder:
             areas, unknown = cells.areas(origin), cells.n_unknown(origin)
             cost = cost + (areas[edge] - areas[leave]) * job.idle_power_w
             known &= unknown[edge] == unknown[leave]
-        for state in (_OFF, _ON):
+        for state in (State.OFF, State.ON):
             self.plain.add(
-                int(known.sum()),
-                tail=self.node(leave[known], state, origin, layer),
-                head=self.node(warm[known], _WARM, z, later),
-                work=0,
-                cost=cost[known],
-                tie=TIE_PAUSE + TIE_MOVE,
-                usable=1,
-                kind=MOVE,
-                cell=edge[known],
-                site=origin,
+                int(known.sum()), tail=self.node(leave[known], state, origin, layer),
+                head=self.node(warm[known], State.WARM, z, later), work=0, cost=cost[known],
+                tie=TIE_PAUSE + TIE_MOVE, usable=1, kind=Deed.MOVE, cell=edge[known], site=origin,
                 to_site=z,
-            )
+            )  # fmt: skip
 
 
 def build(
@@ -376,21 +261,21 @@ def build(
     for z in range(len(menus)):
         builder.site(z)
         builder.resume(z)
-    builder.plain.add(1, tail=0, head=builder.sink, work=0, cost=0.0, usable=0, kind=NOTHING)
+    builder.plain.add(1, tail=0, head=builder.sink, work=0, cost=0.0, usable=0, kind=Deed.LIMIT)
     rows = builder.plain
     order = np.argsort(rows.column("head"), kind="stable")
-    plain = {name: rows.column(name)[order] for name in _PLAIN}
+    plain = {name: rows.column(name)[order] for name in PLAIN}
     plain["usable"] = plain["usable"].astype(np.bool_)
     return Network(
         graph=Graph(
             n_nodes=builder.n_nodes,
             dominated=builder.dominated,
             plain=Plain(**plain),
-            flexible=Flexible(**{name: builder.flexible.column(name) for name in _FLEXIBLE}),
+            flexible=Flexible(**{name: builder.flexible.column(name) for name in FLEXIBLE}),
         ),
-        plain=Deeds(row=order, **{name: rows.column(name) for name in _DEEDS}),
+        plain=Deeds(row=order, **{name: rows.column(name) for name in DEEDS}),
         flexible=Deeds(
             row=np.arange(len(builder.flexible.column("tail"))),
-            **{name: builder.flexible.column(name) for name in _DEEDS},
+            **{name: builder.flexible.column(name) for name in DEEDS},
         ),
     )

@@ -41,7 +41,7 @@ def search(
     *,
     slot_s: float | None = None,
     executable: bool = True,
-    most_at_node: int = 20_000,
+    most_at_node: int | None = None,
     fast: bool | None = None,
 ) -> Plan | Infeasible:
     """Return the best plan over some sites and menus, and a bound no plan goes below.

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from lowtide.model.planning import Job, OperatingPoint, Segment, SegmentKind
-from lowtide.planning.network import IDLE, MOVE, RESUME, RUN, SHARE, STOP, Deeds, Network
+from lowtide.planning.deeds import Deed, Deeds, Network
 from lowtide.planning.paths.solve import Path
 from lowtide.planning.window import Cells
 from lowtide.units import J_PER_KWH, NS_PER_S
@@ -60,9 +60,9 @@ class _Writer:
         for first, after in zip(new.tolist(), [*new[1:].tolist(), len(a)], strict=True):
             kind, z, point = what[:, first].tolist()
             start, end = int(deeds.cell[a[first]]), int(deeds.cell[a[after - 1]]) + 1
-            if kind == RUN:
+            if kind == Deed.RUN:
                 self.run(z, point, self.edges[start], self.edges[end])
-            elif kind == IDLE:
+            elif kind == Deed.IDLE:
                 self.idle(z, self.edges[start], self.edges[end])
             else:
                 for arc in arcs[first:after]:
@@ -73,13 +73,13 @@ class _Writer:
         arc = int(deeds.row[arc])
         kind, cell, z = int(deeds.kind[arc]), int(deeds.cell[arc]), int(deeds.site[arc])
         point, other = int(deeds.point[arc]), int(deeds.other_point[arc])
-        if kind == RESUME:
+        if kind == Deed.RESUME:
             self.resume(z, self.edges[cell])
-        elif kind == MOVE:
+        elif kind == Deed.MOVE:
             self.move(z, int(deeds.to_site[arc]), self.edges[cell])
-        elif kind == STOP:
+        elif kind == Deed.STOP:
             self.stop(z, point, cell, work_ns, then_off=other == _THEN_OFF)
-        elif kind == SHARE:
+        elif kind == Deed.SHARE:
             self.share(z, point, other, cell, work_ns)
 
     def run(self, z: int, point: int, start_ns: int, end_ns: int) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from lowtide.arrays import IntArray
 from lowtide.errors import InputError, near_matches
+from lowtide.model.signal import STATUSES
 from lowtide.planning.kernels.compiled import Compiled, compiled
 from lowtide.planning.starts import Edge, SlotGrid, arrivals_every, arrivals_per_month, slot_grid
 from lowtide.planning.sweep_rows import Task, rows_of_zone
@@ -216,6 +217,7 @@ def _swept(zone: str | None, series: IntensitySeries, grid: SlotGrid) -> SweptZo
         slot_s=grid.step_ns / NS_PER_S,
         n_slots=grid.n,
         n_unknown_slots=int(np.isnan(grid.values).sum()),
+        statuses=tuple(STATUSES[code] for code in np.unique(series.status)),
         time_resolved=series.signal.time_resolved,
     )
 

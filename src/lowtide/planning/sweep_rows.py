@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Final, NamedTuple
@@ -21,6 +21,8 @@ __all__ = ["Task", "rows_of_zone"]
 
 _PAUSES_COST: Final = 8
 """As many plans is one whose pauses are counted."""
+_FAR_APART: Final = 8
+"""Arrivals that are on average more slots apart are few enough to plan all settings at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,18 +44,17 @@ class Task:
 def rows_of_zone(
     task: Task, zone: SweptZone, grid: SlotGrid, arrivals: IntArray, fast: Compiled | None
 ) -> list[list[SweepRow]]:
-    """Return the rows of each job in a zone; jobs of one duration and slack share their plans."""
+    """Return the rows of each job in a zone; settings of one duration and slack share their plans."""
     chooser = Chooser(Slots.of(grid.values), step_ns=grid.step_ns, fast=fast)
-    known: dict[tuple[int, int], dict[SweepPolicy, _Means]] = {}
-    for job in task.jobs:
-        duration_ns = ns_from_s(job.duration_s)
-        for slack in task.slacks:
-            lengths = duration_ns, slack.ns_of(duration_ns)
-            if lengths not in known:
-                known[lengths] = _means(task, chooser, grid, arrivals, *lengths)
+    durations = dict.fromkeys(ns_from_s(job.duration_s) for job in task.jobs)
+    settings = list(dict.fromkeys((d, slack.ns_of(d)) for d in durations for slack in task.slacks))
+    if len(arrivals) * _FAR_APART < grid.n:
+        found = _means(task, chooser, grid, arrivals, settings)
+    else:
+        found = [means for setting in settings for means in _means(task, chooser, grid, arrivals, [setting])]
+    known = dict(zip(settings, found, strict=True))
     return [
-        [_row(zone, job, *setting, known) for setting in product(task.policies, task.slacks)]
-        for job in task.jobs
+        [_row(zone, job, *how, known) for how in product(task.policies, task.slacks)] for job in task.jobs
     ]
 
 
@@ -69,24 +70,43 @@ class _Means(NamedTuple):
     n_not_positive: int
 
 
+_NOTHING: Final = _Means(0, None, None, None, None, 0, 0)
+
+
 def _means(
-    task: Task, chooser: Chooser, grid: SlotGrid, arrivals: IntArray, duration_ns: int, slack_ns: int
-) -> dict[SweepPolicy, _Means]:
-    """Return the means of each policy for one duration and slack."""
-    windows = Arrivals(
-        first=that_fit(grid, arrivals, duration_ns=duration_ns, slack_ns=slack_ns, edge=task.edge),
-        step_ns=grid.step_ns,
-        duration_ns=duration_ns,
-        slack_ns=slack_ns,
-        n_slots=grid.n,
-    )
+    task: Task, chooser: Chooser, grid: SlotGrid, arrivals: IntArray, settings: Sequence[tuple[int, int]]
+) -> list[dict[SweepPolicy, _Means]]:
+    """Return the means of each policy for each duration and slack [ns]; the plans of all are made at once."""
+    firsts = [that_fit(grid, arrivals, duration_ns=d, slack_ns=s, edge=task.edge) for d, s in settings]
+    windows = _together(grid, firsts, settings)
     if len(windows.first) == 0:
-        return {policy: _Means(0, None, None, None, None, 0, 0) for policy in task.policies}
+        return [dict.fromkeys(task.policies, _NOTHING) for _ in settings]
     now = run_now(chooser, windows)
-    return {
-        policy: _mean_of(now, *_planned(chooser, windows, now, policy, task), step=grid.step_ns / duration_ns)
-        for policy in task.policies
-    }
+    plans = {policy: _planned(chooser, windows, now, policy, task) for policy in task.policies}
+    ends = np.cumsum([len(first) for first in firsts]).tolist()
+    parts = [slice(end - len(first), end) for end, first in zip(ends, firsts, strict=True)]
+    return [
+        {
+            policy: _mean_of(
+                now[part], cost[part], None if n is None else n[part], step=grid.step_ns / duration_ns
+            )
+            for policy, (cost, n) in plans.items()
+        }
+        for part, (duration_ns, _) in zip(parts, settings, strict=True)
+    ]
+
+
+def _together(grid: SlotGrid, firsts: Sequence[IntArray], settings: Sequence[tuple[int, int]]) -> Arrivals:
+    """Return the arrivals of all settings, one after the other."""
+    duration_ns: int | IntArray
+    slack_ns: int | IntArray
+    (duration_ns, slack_ns), first = settings[0], firsts[0]
+    if len(settings) > 1:
+        first, lengths = np.concatenate(firsts), [len(first) for first in firsts]
+        duration_ns, slack_ns = (np.repeat(values, lengths) for values in np.array(settings).T)
+    return Arrivals(
+        first=first, step_ns=grid.step_ns, duration_ns=duration_ns, slack_ns=slack_ns, n_slots=grid.n
+    )
 
 
 def _planned(
@@ -102,6 +122,8 @@ def _planned(
 def _mean_of(now: FloatArray, plan: FloatArray, n_pauses: IntArray | None, *, step: float) -> _Means:
     """Return the means of plans; `step` is a slot over the duration, which makes costs g/kWh."""
     n = len(now)
+    if n == 0:
+        return _NOTHING
     known = np.isfinite(now)
     if not known.all():
         now, plan, n_pauses = now[known], plan[known], None if n_pauses is None else n_pauses[known]

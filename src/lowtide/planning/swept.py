@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any, Final, Literal, get_args
 
 from lowtide.errors import InputError
-from lowtide.model.signal import Basis, Factors
+from lowtide.model.signal import Basis, Factors, Status
 from lowtide.planning.starts import Edge
 from lowtide.quantities import format_duration, format_instant, parse_duration_s, parse_fraction
 from lowtide.units import ns_from_s
@@ -164,6 +164,8 @@ class SweptZone:
     slot_s : float
         Length of a slot [s].
     n_slots, n_unknown_slots : int
+    statuses : tuple of str
+        Which of measured, estimated, forecast and typical its values are.
     time_resolved : bool
         False when only a yearly mean is known, so that shifting in time cannot be judged.
     """
@@ -177,6 +179,7 @@ class SweptZone:
     slot_s: float
     n_slots: int
     n_unknown_slots: int
+    statuses: tuple[Status, ...]
     time_resolved: bool
 
 

@@ -87,6 +87,10 @@ def sweep_notes(result: SweepResult) -> list[str]:
     flat = [clean(zone.zone or "-") for zone in result.zones if not zone.time_resolved]
     if flat:
         notes.append(f"Yearly mean only, so shifting in time cannot be judged: {', '.join(flat)}.")
+    if any("typical" in zone.statuses and zone.time_resolved for zone in result.zones):
+        notes.append(
+            "Typical profiles are means over weather: days differ more in a real year, which offers more."
+        )
     unknown = max(row.n_unknown for row in result.rows)
     if unknown:
         notes.append(

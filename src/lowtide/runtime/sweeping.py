@@ -194,7 +194,8 @@ def _from_input(
         return dict.fromkeys(zones or (None,), flat)
     table = read_intensity_table(text, basis=choice.basis, factors=choice.factors)
     wanted = zones or table.zones
-    return {zone: _within(table.pick(zone, resolve=resolve_zone), window) for zone in wanted}
+    picked = [(zone, table.pick(zone, resolve=resolve_zone)) for zone in wanted]
+    return {series.signal.zone or zone: _within(series, window) for zone, series in picked}
 
 
 def _typical(zones: Sequence[str], window: _Window, choice: GridChoice) -> dict[str | None, IntensitySeries]:

@@ -7,17 +7,14 @@ value. Which part leaves its emissions alone and decides how often it pauses.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
 import numpy as np
 
-from lowtide.planning.kernels.ranked import Least, side_by_side
+from lowtide.planning.kernels.ranked import Least, batches, side_by_side
 from lowtide.planning.kernels.slots import BEYOND, Arrivals, Slots
 from lowtide.series.steps import IntArray
 
 __all__ = ["RunCounter", "count_pauses", "count_runs", "runs_each", "until_change"]
-
-_CELLS: Final = 1 << 22
 
 RunCounter = Callable[[IntArray, IntArray, IntArray, IntArray, IntArray, IntArray, IntArray, int], IntArray]
 """As :func:`runs_each`."""
@@ -213,8 +210,7 @@ def count_pauses(
 def _plain_runs(values: IntArray, first: IntArray, n_slots: IntArray, threshold: IntArray) -> IntArray:
     """Return the runs of plans that take exactly the slots up to their threshold."""
     runs = np.empty(len(first), dtype=np.int64)
-    width = int(n_slots.max(initial=0))
-    for part in np.array_split(np.arange(len(first)), 1 + len(first) * width // _CELLS):
+    for part, width in batches(n_slots):
         rows = side_by_side(values, first[part], n_slots[part], width, BEYOND)
         taken = rows <= threshold[part, None]
         runs[part] = taken[:, :1].sum(axis=1) + (taken[:, 1:] & ~taken[:, :-1]).sum(axis=1)

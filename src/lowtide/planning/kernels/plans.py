@@ -8,7 +8,6 @@ intensity of its energy. Definitions: Dodge et al. 2022 (arXiv 2206.05229), sect
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -19,6 +18,7 @@ from lowtide.planning.kernels.ranked import (
     Least,
     Ranking,
     WaveletMatrix,
+    batches,
     least_by_partition,
     ranking,
     side_by_side,
@@ -28,10 +28,10 @@ from lowtide.series.steps import FloatArray, IntArray
 
 __all__ = ["Chooser", "Paused", "flexible_start", "pause_resume", "run_now"]
 
-_CELLS: Final = 1 << 20
 _FEW: Final = 8
-"""Windows that together have fewer slots than this many times the year are looked at one by one; arrivals
-further apart than this many slots are looked up one by one."""
+"""Arrivals further apart than this many slots are looked at one by one."""
+_SHORT: Final = 100
+"""Windows of this many slots are as soon sorted as looked up."""
 
 
 class Paused(NamedTuple):
@@ -85,11 +85,13 @@ class Chooser:
         Without `with_last` or `with_next` the k-th or (k+1)-th value need not be there.
         """
         (k, _), (n_slots, _) = arrivals.durations(), arrivals.windows()
-        if int(n_slots.sum()) <= _FEW * self.slots.n:
+        slides = self.fast is not None and arrivals.are_alike and arrivals.are_dense(_FEW)
+        few = _FEW * self.slots.n if slides else _SHORT * (self.slots.n + len(k))
+        if int(n_slots.sum()) <= few:
             return least_by_partition(self.slots.values, arrivals.first, n_slots, k, with_next=with_next)
         if self._ranks is None:
             self._ranks = ranking(self.slots)
-        if self.fast is not None and arrivals.are_alike and arrivals.are_dense(_FEW):
+        if self.fast is not None and slides:
             width = int(np.add(arrivals.duration_ns, arrivals.slack_ns)) // self.step_ns
             every = self.fast.slide(self._ranks, width, int(k[0]), int(arrivals.first[-1]) + 1)
             return Least(*(found[arrivals.first] for found in every))
@@ -137,16 +139,9 @@ def _least_of_each(costs: FloatArray, first: IntArray, width: IntArray) -> Float
     """Return the least of ``costs[first : first + width]`` of each window, cut where the costs end."""
     least = np.empty(len(first))
     width = np.minimum(width, len(costs) - first)
-    order = slice(None) if int(width.min()) == int(width.max()) else np.argsort(width, kind="stable")
-    first, width = first[order], width[order]
-    ends = np.cumsum(width)
-    cuts = np.searchsorted(ends, np.arange(0, int(ends[-1]) + _CELLS, _CELLS), side="right").tolist()
-    found = np.empty(len(first))
-    for a, b in pairwise(cuts):
-        if a < b:
-            rows = side_by_side(costs, first[a:b], width[a:b], int(width[b - 1]), np.float64(np.inf))
-            found[a:b] = rows.min(axis=1)
-    least[order] = found
+    for part, greatest in batches(width):
+        rows = side_by_side(costs, first[part], width[part], greatest, np.float64(np.inf))
+        least[part] = rows.min(axis=1)
     return least
 
 

@@ -18,14 +18,14 @@ from numpy.lib.stride_tricks import as_strided
 from lowtide.planning.kernels.slots import BEYOND, LOWEST, Slots
 from lowtide.series.steps import IntArray
 
-__all__ = ["Least", "Ranking", "WaveletMatrix", "least_by_partition", "ranking", "side_by_side"]
+__all__ = ["Least", "Ranking", "WaveletMatrix", "batches", "least_by_partition", "ranking", "side_by_side"]
 
 Number = TypeVar("Number", np.int64, np.float64)
 
 _CHUNK: Final = 1 << 14
 """Windows looked up at once: their arrays then stay in the cache."""
-_CELLS: Final = 1 << 20
-"""Slots of windows laid side by side at once, 8 MB of them."""
+_CELLS: Final = 1 << 16
+"""Slots of windows laid side by side at once, half a megabyte of them."""
 
 
 class Least(NamedTuple):
@@ -155,28 +155,37 @@ def least_by_partition(
         As :meth:`WaveletMatrix.least`. Cost: O(sum of n_slots) time for each different k.
     """
     total, last, following = (np.empty(len(first), dtype=np.int64) for _ in range(3))
-    for wanted, part, width in _batches(k, n_slots):
-        cells = side_by_side(values, first[part], n_slots[part], width, BEYOND)
-        if 0 < wanted <= width:
-            cells.partition(wanted - 1, axis=1)
-        total[part] = cells[:, :wanted].sum(axis=1)
-        last[part] = cells[:, wanted - 1] if 0 < wanted <= width else LOWEST
-        following[part] = cells[:, wanted:].min(axis=1, initial=BEYOND) if with_next else BEYOND
+    for wanted in np.unique(k).tolist():
+        alike = np.flatnonzero(k == wanted)
+        for places, width in batches(n_slots[alike]):
+            part = alike[places]
+            cells = side_by_side(values, first[part], n_slots[part], width, BEYOND)
+            if 0 < wanted <= width:
+                cells.partition(wanted - 1, axis=1)
+            total[part] = cells[:, :wanted].sum(axis=1)
+            last[part] = cells[:, wanted - 1] if 0 < wanted <= width else LOWEST
+            following[part] = cells[:, wanted:].min(axis=1, initial=BEYOND) if with_next else BEYOND
     return Least(total, last, following)
 
 
-def _batches(k: IntArray, n_slots: IntArray) -> Iterator[tuple[int, IntArray | slice, int]]:
-    """Yield windows of one k, not too many at once: k, their places, and the longest one's slots."""
-    if len(k) and bool((k == k[0]).all()):
-        groups: list[tuple[int, IntArray | None]] = [(int(k[0]), None)]
-    else:
-        groups = [(wanted, np.flatnonzero(k == wanted)) for wanted in np.unique(k).tolist()]
-    for wanted, places in groups:
-        n, width = (len(k), n_slots.max()) if places is None else (len(places), n_slots[places].max())
-        at_once = max(1, _CELLS // max(1, int(width)))
-        for at in range(0, n, at_once):
-            part = slice(at, at + at_once)
-            yield wanted, part if places is None else places[part], int(width)
+def batches(lengths: IntArray) -> Iterator[tuple[IntArray, int]]:
+    """Yield windows of nearly one length, not too many at once: their places, and the greatest length.
+
+    Side by side they then fit into the cache with little left empty.
+
+    Examples
+    --------
+    >>> [(places.tolist(), greatest) for places, greatest in batches(np.array([90, 500, 91]))]
+    [([0, 2], 91), ([1], 500)]
+    """
+    order = np.argsort(lengths, kind="stable")
+    sizes = lengths[order]
+    at = 0
+    while at < len(order):
+        longest = int(sizes[at]) + int(sizes[at]) // 4 + 8
+        end = min(at + 1 + _CELLS // longest, int(np.searchsorted(sizes, longest, side="right")))
+        yield order[at:end], int(sizes[end - 1])
+        at = end
 
 
 def side_by_side(

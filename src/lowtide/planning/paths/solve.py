@@ -20,6 +20,9 @@ __all__ = ["Path", "solve"]
 
 _PASSES: Final = 30
 """Passes over all arcs of one solution, for the decision to compile."""
+_MOST_COMPILED: Final = 20_000
+_MOST_INTERPRETED: Final = 3_000
+"""Labels kept at a node."""
 _NEAR: Final = 2
 """Prices, the last ones tried, whose trees are joined over all arcs."""
 _WIDE_GAP: Final = 1e-4
@@ -54,7 +57,9 @@ class Path:
     after: tuple[int, ...] = ()
 
 
-def solve(graph: Graph, work_ns: int, *, most_at_node: int = 20_000, fast: bool | None = None) -> Path | int:
+def solve(
+    graph: Graph, work_ns: int, *, most_at_node: int | None = None, fast: bool | None = None
+) -> Path | int:
     """Return the cheapest path that does exactly `work_ns`, or the most work that can be done.
 
     Parameters
@@ -62,8 +67,9 @@ def solve(graph: Graph, work_ns: int, *, most_at_node: int = 20_000, fast: bool 
     graph : Graph
     work_ns : int
         W [ns at throughput 1].
-    most_at_node : int
-        Labels kept at a node; beyond it the answer may be inexact, which its bound then says.
+    most_at_node : int, optional
+        Labels kept at a node, by default 20,000 compiled and 3,000 otherwise; beyond it the answer may be
+        inexact, which its bound then says.
     fast : bool, optional
         Whether to compile the loops; None compiles where the work is large. The answer is the same.
 
@@ -74,6 +80,8 @@ def solve(graph: Graph, work_ns: int, *, most_at_node: int = 20_000, fast: bool 
     """
     if fast is None:
         fast = worth_compiling(_PASSES * len(graph.plain.tail))
+    if most_at_node is None:
+        most_at_node = _MOST_COMPILED if fast else _MOST_INTERPRETED
     sweeper = Sweeper(graph, fast=fast)
     relaxation = relax(sweeper, work_ns)
     if isinstance(relaxation, int):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lowtide.model.planning import Infeasible, Job, Plan, Window
+from lowtide.planning.alone import plan_unmoved
 from lowtide.planning.policies import elastic, pause_resume
 from lowtide.planning.search import search
 from lowtide.planning.sites import SiteOption
@@ -37,6 +38,10 @@ def plan(
             return replace(found[0], policy=name)
         return replace(min(plans, key=lambda p: p.emissions_g or 0.0), policy=name)
     one_point = all(len(menu) == 1 for menu in menus)
+    if all(menu == menus[0] for menu in menus):
+        unmoved = plan_unmoved(name, job, sites, window, menus[0], slot_s=slot_s)
+        if unmoved is not None:
+            return replace(unmoved, executable=unmoved.executable and unmoved.zone == sites[0].zone)
     found_plan = search(name, job, sites, window, menus, slot_s=slot_s, executable=False)
     if isinstance(found_plan, Plan) and one_point and not found_plan.n_migrations:
         return replace(found_plan, executable=found_plan.zone == sites[0].zone)

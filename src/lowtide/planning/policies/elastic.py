@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lowtide.model.planning import Infeasible, Job, Plan, Window
-from lowtide.planning.scaling import scaled
-from lowtide.planning.search import search
+from lowtide.planning.alone import plan_alone
 from lowtide.planning.sites import SiteOption
 
 __all__ = ["joint", "name", "plan"]
@@ -34,6 +33,4 @@ def plan(
     if job.profile is not None:
         reason = "a recorded power profile has one operating point; give a menu of points instead"
         return Infeasible(policy=name, zone=site.zone, reason=reason)
-    if not job.pauses_cost:
-        return scaled(name, job, site, window, menu, slot_s=slot_s, executable=len(menu) == 1)
-    return search(name, job, [site], window, [menu], slot_s=slot_s, executable=len(menu) == 1)
+    return plan_alone(name, job, site, window, menu, slot_s=slot_s, executable=len(menu) == 1)

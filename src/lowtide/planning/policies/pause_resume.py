@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lowtide.model.planning import Infeasible, Job, Plan, Window
-from lowtide.planning.scaling import scaled
-from lowtide.planning.search import search
+from lowtide.planning.alone import plan_alone
 from lowtide.planning.sites import SiteOption
 from lowtide.planning.work_profile import pause_profile
 
@@ -33,7 +32,4 @@ def plan(
     site = sites[0]
     if job.profile is not None:
         return pause_profile(name, job, site, window, slot_s=slot_s)
-    menu = site.menu(job)[:1]
-    if not job.pauses_cost:
-        return scaled(name, job, site, window, menu, slot_s=slot_s)
-    return search(name, job, [site], window, [menu], slot_s=slot_s)
+    return plan_alone(name, job, site, window, site.menu(job)[:1], slot_s=slot_s)
