@@ -6,22 +6,29 @@ No base class is needed to pass one: an object with these members is enough, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from lowtide.arrays import IntArray
+    from lowtide.model.exchange import Request, Response
     from lowtide.model.hardware import Channel
     from lowtide.model.planning import Infeasible, Job, Plan, Window
     from lowtide.planning.sites import SiteOption
     from lowtide.series import IntensitySeries
 
 __all__ = [
+    "Answer",
     "Broken",
     "Clock",
+    "Conversation",
+    "Key",
     "Moment",
     "Outcome",
     "Policy",
     "Provider",
+    "Query",
     "Retry",
     "Sensor",
     "Stopped",
@@ -90,13 +97,111 @@ class Clock(Protocol):
         ...
 
 
-class Provider(Protocol):
-    """Knows the intensity of a zone over a window."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What a provider is asked for.
+
+    Attributes
+    ----------
+    what : {"latest", "history", "forecast", "past-forecasts"}
+        The newest known value; values of the past; the newest forecast; forecasts as they were issued.
+    zone : str
+        lowtide's key of the zone.
+    start_ns, end_ns : int
+        Window of values, half-open [ns since 1970 UTC]; for past forecasts the window of issue. A provider cuts
+        it to what the source gives at once and joins the parts; outside of what it has, steps are missing.
+    now_ns : int
+        The present: a provider has no clock.
+    factors : {"lifecycle", "direct"}
+        Asked for; the signal of the answer says what it is.
+    """
+
+    what: Literal["latest", "history", "forecast", "past-forecasts"]
+    zone: str
+    start_ns: int
+    end_ns: int
+    now_ns: int
+    factors: Literal["lifecycle", "direct"] = "lifecycle"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Answer:
+    """What a provider found.
+
+    Attributes
+    ----------
+    intensity : IntensitySeries
+        Values with their status each, unknown steps NaN; for past forecasts the newest one.
+    updated_ns : int64 array, shape (n,), or None
+        When the source last changed each value, where it says so: a later one replaces an earlier one.
+    issued_ns : int or None
+        When a forecast was made.
+    past : tuple of (int, IntensitySeries)
+        Forecasts by the instant of their issue.
+    notes : tuple of str
+        What a reader must know: estimates, gaps, warnings of the source.
+    """
+
+    intensity: IntensitySeries
+    updated_ns: IntArray | None = None
+    issued_ns: int | None = None
+    past: tuple[tuple[int, IntensitySeries], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+Conversation = Generator["Request", "Response", Answer]
+"""Yields requests, receives responses, returns an answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """A secret a provider needs: its name and where people get it."""
 
     name: str
+    where: str
 
-    def intensity(self, zone: str, *, start_ns: int, end_ns: int) -> IntensitySeries:
-        """Return a series that covers ``[start_ns, end_ns)`` as far as the source goes."""
+
+class Provider(Protocol):
+    """Asks a source for intensity. Has no clock, does no I/O and never sees a key.
+
+    Attributes
+    ----------
+    name : str
+        As users write it (``"electricitymaps"``).
+    title, attribution : str
+        How a report names the source, and what its licence wants said.
+    covers : str
+        One line: which zones, which signal, which steps.
+    offers : frozenset of str
+        Which of `Query.what` it answers.
+    keys : tuple of Key
+        None needed when empty.
+    basis : {"average", "marginal"}
+    requests_per_s : float
+        What its operator allows, or what is polite where nothing is said.
+    """
+
+    name: str
+    title: str
+    attribution: str
+    covers: str
+    offers: frozenset[str]
+    keys: tuple[Key, ...]
+    basis: Literal["average", "marginal"]
+    requests_per_s: float
+
+    def has(self, zone: str) -> bool:
+        """Return whether it knows a zone, as far as that can be told without asking."""
+        ...
+
+    def ask(self, query: Query) -> Conversation:
+        """Start a conversation about a query.
+
+        Raises
+        ------
+        ProviderError
+            From the generator: the zone, time or signal is not covered, or a reply is not what it should be.
+        """
         ...
 
 

@@ -15,6 +15,11 @@
     |-- NothingRecordedError            a run holds too few readings to say anything
     |-- RunNotFoundError (LookupError)  no run of that id, prefix or name in this ledger
     |-- SensorError (RuntimeError)      a sensor cannot be opened
+    |-- ProviderError (RuntimeError)    a source of intensity gave no answer; carries the provider's name
+    |   |-- AccessError                 no key, a wrong key, or a plan without access
+    |   |-- NotCoveredError             the source does not have that zone, time or signal
+    |   |-- ReplyError                  the answer is not what the source promises; nothing of it was used
+    |   `-- UnreachableError            no connection, no answer in time, too many requests, or offline
     |-- StoreError (OSError)            a journal or ledger cannot be read or written
     `-- MissingExtraError (ImportError) a part needs a library that is not installed
 
@@ -27,6 +32,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 __all__ = [
+    "AccessError",
     "BoundaryError",
     "ConfigError",
     "CoverageError",
@@ -35,12 +41,16 @@ __all__ = [
     "InputError",
     "LowtideError",
     "MissingExtraError",
+    "NotCoveredError",
     "NothingRecordedError",
+    "ProviderError",
     "QuantityError",
+    "ReplyError",
     "RunNotFoundError",
     "SensorError",
     "SeriesError",
     "StoreError",
+    "UnreachableError",
     "ZoneError",
     "near_matches",
 ]
@@ -117,6 +127,38 @@ class RunNotFoundError(LowtideError, LookupError):
 
 class SensorError(LowtideError, RuntimeError):
     """A sensor cannot be opened; the message says how to make it work."""
+
+
+class ProviderError(LowtideError, RuntimeError):
+    """A source of intensity gave no answer that can be used.
+
+    Parameters
+    ----------
+    message : str
+        What was asked, what went wrong, what would work. Never holds a key.
+    provider : str
+        Its name, which begins the message.
+    """
+
+    def __init__(self, message: str, *, provider: str) -> None:
+        self.provider = provider
+        super().__init__(f"{provider}: {message}")
+
+
+class AccessError(ProviderError):
+    """The source wants a key that is missing or wrong, or the plan has no access."""
+
+
+class NotCoveredError(ProviderError):
+    """The source does not have that zone, that time or that signal."""
+
+
+class ReplyError(ProviderError):
+    """The answer is not what the source promises; nothing of it was used."""
+
+
+class UnreachableError(ProviderError):
+    """No connection, no answer in time, too many requests, or lowtide is offline."""
 
 
 class StoreError(LowtideError, OSError):
