@@ -20,6 +20,7 @@
     |   |-- NotCoveredError             the source does not have that zone, time or signal
     |   |-- ReplyError                  the answer is not what the source promises; nothing of it was used
     |   `-- UnreachableError            no connection, no answer in time, too many requests, or offline
+    |-- ExecutorError (RuntimeError)    a job cannot be started, paused or resumed as asked; it is left running
     |-- StoreError (OSError)            a journal or ledger cannot be read or written
     `-- MissingExtraError (ImportError) a part needs a library that is not installed
 
@@ -37,6 +38,7 @@ __all__ = [
     "ConfigError",
     "CoverageError",
     "DataFileError",
+    "ExecutorError",
     "HardwareError",
     "InputError",
     "LowtideError",
@@ -159,6 +161,10 @@ class ReplyError(ProviderError):
 
 class UnreachableError(ProviderError):
     """No connection, no answer in time, too many requests, or lowtide is offline."""
+
+
+class ExecutorError(LowtideError, RuntimeError):
+    """A job cannot be started, paused or resumed as asked; a running one is left running."""
 
 
 class StoreError(LowtideError, OSError):

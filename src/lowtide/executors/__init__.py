@@ -1,0 +1,1 @@
+"""How a plan is carried out: freezing processes, asking for checkpoints, talking to schedulers."""
