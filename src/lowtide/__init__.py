@@ -29,6 +29,7 @@ _WHERE = {
     "count": "lowtide.runtime.measure",
     "measure": "lowtide.runtime.measure",
     "measured": "lowtide.runtime.measure",
+    "plan": "lowtide.runtime.planning",
     "read_intensity": "lowtide.grid.files",
     "sweep": "lowtide.runtime.sweeping",
 }
@@ -52,6 +53,7 @@ __all__ = [
     "measure",
     "measured",
     "quantities",
+    "plan",
     "read_intensity",
     "sweep",
     "units",
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
     from lowtide.model.signal import Signal
     from lowtide.runtime.account import account
     from lowtide.runtime.measure import Measurement, count, measure, measured
+    from lowtide.runtime.planning import plan
     from lowtide.runtime.sweeping import sweep
     from lowtide.series.types import IntensitySeries, PowerSeries, PriceSeries
 

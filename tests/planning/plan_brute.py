@@ -17,7 +17,7 @@ import numpy as np
 
 @dataclass(frozen=True, kw_only=True)
 class Costs:
-    """What a job draws and what interrupting it costs: watts, joules, seconds."""
+    """What a job draws and what interrupting it costs: watts, joules, seconds; `second_cost` counts until the end."""
 
     power_w: float = 100.0
     resume_j: float = 0.0
@@ -26,6 +26,7 @@ class Costs:
     max_pauses: int | None = None
     move_j: float = 0.0
     move_s: float = 0.0
+    second_cost: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,8 @@ def _priced(
             cost += costs.resume_j / costs.resume_s * over
         elif costs.resume_j:
             cost += costs.resume_j * intensity[int(np.searchsorted(edges, start))]
+    if costs.second_cost:
+        cost += costs.second_cost * runs[-1][1]
     if costs.idle_w:
         for (_, end), (start, _) in itertools.pairwise(runs):
             cost += costs.idle_w * _integral(intensity, width_s, end, start)
@@ -206,6 +209,12 @@ def _priced_anywhere(
         more = _part_cost(intensity, cell_s, menus, work_s - work, costs, pattern, part, last)
         done = more is not None
         cost += more or 0.0
+    if costs.second_cost:
+        end = episodes[-1][2] * cell_s
+        if part is not None and part.quicker is None and part.cell == episodes[-1][2] - 1:
+            throughput = menus[pattern[part.cell][0]][pattern[part.cell][1]][0]  # type: ignore[index]
+            end += (work_s - work) / throughput - cell_s
+        cost += costs.second_cost * end
     if not done or math.isnan(cost):
         return None
     return Best(cost, episodes[0][1] * cell_s, len(episodes) - 1, n_moves)

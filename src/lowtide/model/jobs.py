@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from lowtide.errors import InputError
-from lowtide.units import ns_from_s
+from lowtide.units import h_from_ns, ns_from_s
 
 __all__ = ["Job", "OperatingPoint", "Window", "WorkProfile"]
 
@@ -169,17 +169,31 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """When a job may run: not before `start_ns`, done by `deadline_ns` [ns since 1970 UTC]."""
+    """When a job may run: not before `start_ns`, done by `deadline_ns` [ns since 1970 UTC].
+
+    Attributes
+    ----------
+    start_ns, deadline_ns : int
+    hour_cost : float
+        What each hour from the window's start to the end of the job costs, in the unit of the sites'
+        intensity times kWh: what makes waiting dear. 0 where only energy counts.
+    """
 
     start_ns: int
     deadline_ns: int
+    hour_cost: float = 0.0
 
     def __post_init__(self) -> None:
         if self.deadline_ns <= self.start_ns:
             late_s = (self.start_ns - self.deadline_ns) / 1e9
             raise InputError(f"the deadline is {late_s:g} s before the start of the window; give a later one")
+        _check("hour_cost of a window", self.hour_cost)
 
     @property
     def length_ns(self) -> int:
         """From start to deadline [ns]."""
         return self.deadline_ns - self.start_ns
+
+    def elapsed_cost(self, end_ns: int) -> float:
+        """Return what the time from the window's start to the end of the job costs."""
+        return self.hour_cost * h_from_ns(end_ns - self.start_ns) if self.hour_cost else 0.0

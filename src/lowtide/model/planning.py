@@ -16,16 +16,21 @@ from lowtide.model.signal import Signal
 __all__ = [
     "Infeasible",
     "Job",
+    "Minimised",
     "OperatingPoint",
+    "ParetoPoint",
     "Plan",
     "PlanSet",
     "Segment",
     "SegmentKind",
+    "Waiting",
     "Window",
     "WorkProfile",
 ]
 
-SegmentKind = Literal["run", "resume", "idle", "migrate"]
+SegmentKind = Literal["run", "resume", "idle", "migrate", "transfer"]
+Minimised = Literal["emissions_g", "usd", "elapsed_s"]
+"""What a plan makes least: grams, dollars of a weighed sum, or seconds from the window's start to the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +47,8 @@ class Segment:
         Work per second relative to the baseline; 0 unless `kind` is ``run``.
     power_w : float
         Power at the node [W], the energy of a resume or move spread over its time included.
-    kind : {"run", "resume", "idle", "migrate"}
+    kind : {"run", "resume", "idle", "migrate", "transfer"}
+        A transfer carries data to another zone; it draws at home and may overlap anything in time.
     impulse_kwh : float
         Energy drawn at the start instant, on top of power times time [kWh]: a resume or move that
         takes no time.
@@ -60,6 +66,28 @@ class Segment:
     def duration_s(self) -> float:
         """Length [s]."""
         return (self.end_ns - self.start_ns) / 1e9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """What a plan pays for not running through at once.
+
+    Attributes
+    ----------
+    delay_s : float
+        End of the plan after the end of the baseline [s]; negative where it is done sooner.
+    idle_kwh : float
+        Energy at the node while paused [kWh].
+    idle_g : float or None
+        Its emissions, PUE included [g]; None where the intensity is unknown.
+    embodied_g : float or None
+        Embodied share of hardware that stays reserved for the delay [g]; None where that is not given.
+    """
+
+    delay_s: float
+    idle_kwh: float
+    idle_g: float | None
+    embodied_g: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +124,16 @@ class Plan:
         The same against run-now in the plan's own zone.
     marginal_saving_fraction : float or None
         `saving_fraction` on the marginal account.
+    cost_usd : float or None
+        Its electricity at the sites' prices, PUE included [USD, or the currency of the prices]; None where a
+        price is unknown or none was given.
+    objective : float or None
+        The value of what was minimised, in the unit its :class:`PlanSet` names.
+    lower_bound_usd, lower_bound_s : float or None
+        Like `lower_bound_g`, where dollars or time were minimised.
+    waiting : Waiting or None
+    group : str
+        ``literature`` for policies as published by others, empty for our own.
     """
 
     policy: str
@@ -113,11 +151,17 @@ class Plan:
     saving_fraction: float | None = None
     saving_same_zone_fraction: float | None = None
     marginal_saving_fraction: float | None = None
+    cost_usd: float | None = None
+    objective: float | None = None
+    lower_bound_usd: float | None = None
+    lower_bound_s: float | None = None
+    waiting: Waiting | None = None
+    group: str = ""
 
     @property
     def start_ns(self) -> int:
-        """First instant of the job [ns]."""
-        return self.segments[0].start_ns
+        """First instant of the job [ns]; its data may travel before."""
+        return next(segment.start_ns for segment in self.segments if segment.kind != "transfer")
 
     @property
     def end_ns(self) -> int:
@@ -153,6 +197,27 @@ class Infeasible:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ParetoPoint:
+    """A plan that no other beats on both sides of a trade.
+
+    Attributes
+    ----------
+    trade : {"carbon-time", "carbon-cost"}
+    plan : Plan
+    elapsed_s : float
+        From the window's start to the plan's end [s].
+    exact : bool
+        Whether its policy can do no better: for ``carbon-time`` at that end, for ``carbon-cost`` at its price
+        of carbon.
+    """
+
+    trade: Literal["carbon-time", "carbon-cost"]
+    plan: Plan
+    elapsed_s: float
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanSet:
     """All plans for one job, against one baseline.
 
@@ -162,12 +227,16 @@ class PlanSet:
         Run-now in the first site, even where it passes the deadline.
     baseline_meets_deadline : bool
     plans : tuple of Plan
-        By emissions, unknown ones last.
+        By what was minimised (emissions unless asked otherwise), unknown ones last.
     infeasible : tuple of Infeasible
     warnings : tuple of str
         What a reader must know before believing the savings.
     verdict : str
         One line: what is worth doing.
+    minimised : {"emissions_g", "usd", "elapsed_s"}
+        What `objective` of a plan is.
+    pareto : tuple of ParetoPoint
+        The front, where it was asked for: first carbon against time, by end; then carbon against cost.
     """
 
     baseline: Plan
@@ -176,8 +245,10 @@ class PlanSet:
     infeasible: tuple[Infeasible, ...]
     warnings: tuple[str, ...]
     verdict: str
+    minimised: Minimised = "emissions_g"
+    pareto: tuple[ParetoPoint, ...] = ()
 
     @property
     def best(self) -> Plan | None:
-        """The plan of least known emissions, None when none is known."""
-        return next((plan for plan in self.plans if plan.emissions_g is not None), None)
+        """The plan that is least in what was minimised, None when none is known."""
+        return next((plan for plan in self.plans if plan.objective is not None), None)

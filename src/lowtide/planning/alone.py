@@ -41,6 +41,7 @@ def plan_alone(
     nothing, where it is the only cheapest one and starts at decision instants only; and it is the plan
     whatever pauses cost where it has none. Else the exact search decides. With more than 600 equally cheap
     pieces it is the filling that is taken, which starts earliest but may pause more often than it must.
+    Where the window's hours cost something, the exact search decides alone.
 
     Cost: O(n log k) for n cells and k points, and that of :func:`lowtide.planning.search.search` if it decides.
     """
@@ -48,6 +49,8 @@ def plan_alone(
     if filled is None:
         cells = cut([site], window, slot_s=slot_s)
         return Infeasible(policy=policy, zone=site.zone, reason=why_not(job, [site], cells, [menu], -1))
+    if window.hour_cost:
+        return search(policy, job, [site], window, [menu], slot_s=slot_s, executable=executable)
     plan = promise(policy, filled.segments, [site], executable=executable)
     if filled.startable and plan.n_pauses == 0 and not (job.pauses_cost and filled.negative):
         return plan
@@ -72,6 +75,8 @@ def plan_unmoved(
 
     It is the best where it emits no more than a filling that may be in the cleanest site at any instant.
     """
+    if window.hour_cost:
+        return None
     cells = cut(sites, window, slot_s=slot_s)
     if bool(np.nanmin(cells.intensity, initial=0.0) < 0.0):
         return None

@@ -129,7 +129,7 @@ class _Pieces:
 
     def levels(self, price: float) -> IntArray:
         """Return how many pieces of each cell cost no more than a price."""
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             slope = price / self.intensity
         zero = self.intensity == 0.0
         slope[zero] = np.inf if price >= 0.0 else -np.inf

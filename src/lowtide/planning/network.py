@@ -23,7 +23,7 @@ from lowtide.planning.deeds import DEEDS, FLEXIBLE, PLAIN, Deed, Deeds, Network,
 from lowtide.planning.menu import Corner, corners, prefix_point
 from lowtide.planning.paths.graph import TIE_MOVE, TIE_PAUSE, TIE_START, Flexible, Graph, Plain
 from lowtide.planning.window import BoolArray, Cells
-from lowtide.units import J_PER_KWH, NS_PER_S
+from lowtide.units import J_PER_KWH, NS_PER_S, S_PER_H
 
 __all__ = ["build"]
 
@@ -32,8 +32,9 @@ class _Builder:
     """Writes the arcs of every site; cost is in [g/kWh * J], so that nice numbers stay exact."""
 
     def __init__(
-        self, job: Job, cells: Cells, menus: Sequence[tuple[OperatingPoint, ...]], max_pauses: int | None
-    ) -> None:
+        self, job: Job, cells: Cells, menus: Sequence[tuple[OperatingPoint, ...]], max_pauses: int | None,
+        hour_cost: float,
+    ) -> None:  # fmt: skip
         self.job, self.cells, self.menus = job, cells, menus
         self.n_sites = len(menus)
         self.n_layers, self.counted = (1, 0) if max_pauses is None else (max_pauses + 1, 1)
@@ -42,6 +43,9 @@ class _Builder:
         least_w = min(point.power_w for menu in menus for point in menu)
         negative = bool(np.nanmin(cells.intensity, initial=0.0) < 0.0)
         self.dominated = not negative and job.idle_power_w <= least_w
+        self.second_cost = hour_cost * J_PER_KWH / S_PER_H
+        self.late = self.second_cost * ((cells.edges_ns - cells.edges_ns[0]) / NS_PER_S)
+        """What being done at each edge costs, shape (n + 1,)."""
 
     def node(self, edge: IntArray, state: int, site: int, layer: int) -> IntArray:
         """Return the nodes of one state at some edges, numbered in order of time."""
@@ -114,13 +118,20 @@ class _Builder:
     def _stop(self, z: int, layer: int, where: IntArray, sign: int) -> None:
         """Write the ways to run for part of a cell and then be off, or be done."""
         idle_w = self.job.idle_power_w
-        for then_w, done in ((idle_w, False), (0.0, True)):
-            corner = prefix_point(self.menus[z], then_w, sign=sign)
+        ways = [(prefix_point(self.menus[z], idle_w, sign=sign), idle_w, False)]
+        if self.second_cost:  # what time costs may make any point the best to be done at
+            ways += [(corner, 0.0, True) for corner in corners(self.menus[z], sign=sign)]
+        else:
+            ways.append((prefix_point(self.menus[z], 0.0, sign=sign), 0.0, True))
+        for corner, then_w, done in ways:
             for cell, tail, tie in self._sources(z, layer, where):
                 high, c = self._work(cell, corner), self.cells.intensity[z, cell]
                 head: object = self.sink if done else self.node(cell + 1, State.OFF, z, layer)
                 cost = self._area(z, cell) * then_w
                 rate = c * (corner.power_w - then_w) / corner.throughput / NS_PER_S
+                if done and self.second_cost:
+                    cost = cost + self.late[cell]
+                    rate = rate + self.second_cost / corner.throughput / NS_PER_S
                 self.flexible.add(
                     len(cell), tail=tail, head=head, low=0, high=high, cost=cost, rate=rate, tie=tie,
                     kind=Deed.STOP, cell=cell, site=z, point=corner.point, other_point=-2 if done else -1,
@@ -153,7 +164,7 @@ class _Builder:
         self._limit(
             cell, self.node(cell, State.WARM, z, layer), self.node(cell + 1, State.OFF, z, layer), idle
         )
-        self._limit(cell, self.node(cell, State.WARM, z, layer), self.sink)
+        self._limit(cell, self.node(cell, State.WARM, z, layer), self.sink, self.late[cell])
         if layer == 0:
             first = self.cells.may_start[z, cell]
             self._limit(cell[first], 0, self.node(cell[first] + 1, State.OFF, z, layer), idle[first])
@@ -167,8 +178,9 @@ class _Builder:
         edge = np.arange(1, self.cells.n + 1, dtype=np.int64)
         tail = self.node(edge, State.ON, z, layer)
         self.plain.add(
-            len(edge), tail=tail, head=self.sink, work=0, cost=0.0, usable=1, kind=Deed.FINISH, site=z
-        )
+            len(edge), tail=tail, head=self.sink, work=0, cost=self.late[edge], usable=1,
+            kind=Deed.FINISH, site=z,
+        )  # fmt: skip
 
     def resume(self, z: int) -> None:
         """Write the resumes of one site, and the moves to it."""
@@ -240,6 +252,7 @@ def build(
     menus: Sequence[tuple[OperatingPoint, ...]],
     *,
     max_pauses: int | None = None,
+    hour_cost: float = 0.0,
 ) -> Network:
     """Return the graph of a job over the cells of some sites.
 
@@ -252,12 +265,14 @@ def build(
         One a site, baseline first.
     max_pauses : int, optional
         Count interruptions and allow no more than this; each one more makes the graph that much larger.
+    hour_cost : float
+        What each hour until the job is done costs, in the unit of the cells' intensity times kWh.
 
     Notes
     -----
     Size: O(n_cells * (n_sites * n_points + n_sites ** 2)) arcs, times ``max_pauses + 1``.
     """
-    builder = _Builder(job, cells, menus, max_pauses)
+    builder = _Builder(job, cells, menus, max_pauses, hour_cost)
     for z in range(len(menus)):
         builder.site(z)
         builder.resume(z)

@@ -14,13 +14,14 @@ from typing import Literal
 import numpy as np
 
 from lowtide.accounting.operational import operational
-from lowtide.accounting.overhead import to_facility
-from lowtide.model.planning import Plan, Segment, WorkProfile
+from lowtide.model.planning import Plan, Segment, Window, WorkProfile
+from lowtide.planning.pue import facility_power
 from lowtide.planning.sites import SiteOption
-from lowtide.series.types import IntensitySeries, PowerSeries
+from lowtide.series import steps
+from lowtide.series.types import IntensitySeries, PowerSeries, PriceSeries, total_power
 from lowtide.units import J_PER_KWH, NS_PER_S, kwh_from_j
 
-__all__ = ["count_moves", "count_pauses", "emissions_g", "plan_power", "promise"]
+__all__ = ["cost_usd", "count_moves", "count_pauses", "emissions_g", "plan_power", "promise"]
 
 _IMPULSE_NS = 1
 """An energy drawn at an instant is drawn within one nanosecond, the shortest step time knows."""
@@ -52,6 +53,17 @@ def plan_power(
     0.3
     """
     segments, profile = (plan.segments, plan.profile) if isinstance(plan, Plan) else (plan, profile)
+    carried = [segment for segment in segments if segment.kind == "transfer"]
+    if not carried:
+        return _power(segments, zone, profile)
+    parts = [_power([segment], zone, None) for segment in carried]
+    parts.append(_power([segment for segment in segments if segment.kind != "transfer"], zone, profile))
+    found = [part for part in parts if part is not None]
+    return total_power(found, boundary="node", where_known="any") if found else None
+
+
+def _power(segments: Sequence[Segment], zone: str, profile: WorkProfile | None) -> PowerSeries | None:
+    """Return the power of segments that do not overlap in one zone."""
     edges: list[int] = []
     powers: list[float] = []
     for segment, done_s in _with_work_before(segments):
@@ -126,11 +138,54 @@ def emissions_g(
         series: IntensitySeries | None = getattr(site, on)
         if series is None:
             return None
-        account = operational(power if site.pue is None else to_facility(power, site.pue), series)
-        if not account.covered_kwh >= account.energy_kwh * (1.0 - 1e-9) or not np.isfinite(account.g):
+        grams = _total(power, site, series)
+        if grams is None:
             return None
-        total_g += account.g
+        total_g += grams
     return total_g
+
+
+def _total(power: PowerSeries, site: SiteOption, series: IntensitySeries) -> float | None:
+    """Return energy times a series, PUE included, by the accounting function; None where it is not all known."""
+    facility = power if site.pue is None else facility_power(power, site.pue)
+    account = operational(facility, series)
+    unknown = np.isnan(facility.power_w).any() and not _known_where_drawn(power, facility)
+    if unknown or not account.covered_kwh >= account.energy_kwh * (1.0 - 1e-9) or not np.isfinite(account.g):
+        return None
+    return account.g
+
+
+def _known_where_drawn(power: PowerSeries, facility: PowerSeries) -> bool:
+    """Return whether a PUE is known wherever a node draws anything."""
+    at_ns = facility.edges_ns[:-1][np.isnan(facility.power_w)]
+    return not np.nan_to_num(steps.at(power.edges_ns, power.power_w, at_ns)).any()
+
+
+def cost_usd(
+    segments: Sequence[Segment], sites: Iterable[SiteOption], *, profile: WorkProfile | None = None
+) -> float | None:
+    """Return what the electricity of segments costs at the sites' prices, PUE included.
+
+    Returns
+    -------
+    float or None
+        In the currency of the prices; None where a price is not given or not known.
+    """
+    total = 0.0
+    for site in sites:
+        power = plan_power(segments, site.zone, profile=profile)
+        if power is None:
+            continue
+        cost = None if site.price is None else _total(power, site, _as_intensity(site, site.price))
+        if cost is None:
+            return None
+        total += cost
+    return total
+
+
+def _as_intensity(site: SiteOption, price: PriceSeries) -> IntensitySeries:
+    """Return a price as the series that the accounting function multiplies energy with."""
+    return IntensitySeries.of(price.edges_ns, price.price_usd_per_kwh, signal=site.intensity.signal)
 
 
 def promise(
@@ -141,6 +196,7 @@ def promise(
     profile: WorkProfile | None = None,
     lower_bound_g: float | None = None,
     executable: bool = True,
+    window: Window | None = None,
 ) -> Plan:
     """Return the plan that these segments are, priced.
 
@@ -157,8 +213,12 @@ def promise(
         What a proof says, in grams; None says that the segments are optimal for their policy. A bound
         within rounding (1e-9) of the promise is the promise.
     executable : bool
+    window : Window, optional
+        Where its hours cost something, that is added to the promise.
     """
     g = emissions_g(segments, sites, profile=profile)
+    if g is not None and window is not None and window.hour_cost:
+        g += window.elapsed_cost(max(segment.end_ns for segment in segments))
     first = next(segment for segment in segments if segment.kind in ("run", "resume"))
     home = next(site for site in sites if site.zone == first.zone)
     powers = [plan_power(segments, site.zone, profile=profile) for site in sites]
@@ -172,6 +232,8 @@ def promise(
         energy_kwh=kwh_from_j(sum(power.energy_j() for power in powers if power is not None)),
         emissions_g=g,
         marginal_g=_marginal_g(segments, sites, g, profile),
+        cost_usd=cost_usd(segments, sites, profile=profile),
+        objective=g,
         signal=home.intensity.signal,
         n_pauses=count_pauses(segments),
         n_migrations=count_moves(segments),

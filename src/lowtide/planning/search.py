@@ -67,7 +67,7 @@ def search(
     zone = sites[0].zone if len(sites) == 1 else None
     limits: list[int | None] = [None] if job.max_pauses is None else [None, job.max_pauses]
     for limit in limits:
-        network = build(job, cells, menus, max_pauses=limit)
+        network = build(job, cells, menus, max_pauses=limit, hour_cost=window.hour_cost)
         path = solve(network.graph, job.work_ns, most_at_node=most_at_node, fast=fast)
         if isinstance(path, int):
             return Infeasible(policy=policy, zone=zone, reason=why_not(job, sites, cells, menus, path))
@@ -75,7 +75,7 @@ def search(
         bound_g = None if path.bound >= path.cost else path.bound / J_PER_KWH
         if limit is not None or job.max_pauses is None or count_pauses(segments) <= job.max_pauses:
             break
-    return promise(policy, segments, sites, lower_bound_g=bound_g, executable=executable)
+    return promise(policy, segments, sites, lower_bound_g=bound_g, executable=executable, window=window)
 
 
 def why_not(job: Job, sites: Sequence[SiteOption], cells: Cells, menus: Menus, most_ns: int) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lowtide.model.planning import Job, Plan
+from lowtide.model.planning import Job, Minimised, Plan
 from lowtide.planning.sites import SiteOption
-from lowtide.quantities import format_instant
+from lowtide.quantities import format_duration, format_instant
 
 __all__ = ["both_accounts", "verdict"]
 
@@ -21,6 +21,7 @@ def verdict(
     sites: Sequence[SiteOption],
     *,
     min_saving_fraction: float = 0.03,
+    minimised: Minimised = "emissions_g",
 ) -> str:
     """Return one line: what waiting, another region and another operating point are worth.
 
@@ -33,11 +34,15 @@ def verdict(
     sites : sequence of SiteOption
     min_saving_fraction : float
         A smaller saving by waiting is not worth it.
+    minimised : {"emissions_g", "usd", "elapsed_s"}
+        What the plans are by.
 
     Examples
     --------
     ``not worth waiting: -0.8 %; region NO -90 %; cap 250 W -12 %``
     """
+    if minimised != "emissions_g":
+        return _other(baseline, plans, minimised)
     if baseline.emissions_g is None:
         return "savings unknown: started at once it would run through unknown intensity"
     if not baseline.emissions_g > 0.0:
@@ -49,6 +54,22 @@ def verdict(
     parts += _cap([plan for plan in home if plan.policy == "power-cap"], job, sites[0])
     parts += _together(known, parts)
     return "; ".join(text for text, _ in parts)
+
+
+def _other(baseline: Plan, plans: Sequence[Plan], minimised: Minimised) -> str:
+    """Say what the best plan is where money or time was minimised."""
+    top = next((plan for plan in plans if plan.objective is not None), None)
+    if top is None or top.objective is None:
+        return "no plan within the deadline and the budget"
+    start = f"{top.policy} {top.zone}, start {format_instant(top.start_ns)[:16]}Z"
+    carbon = "" if top.saving_fraction is None else f"; carbon {_change(top.saving_fraction)}"
+    if minimised == "elapsed_s":
+        return f"soonest within the budget: {start}, done after {format_duration(top.objective)}{carbon}"
+    if baseline.objective is None or not baseline.objective > 0.0:
+        return f"least cost: {start}, {top.objective:.4g} USD{carbon}"
+    saving = 1.0 - top.objective / baseline.objective
+    was = f"{baseline.objective:.4g} USD ({_change(saving)})"
+    return f"least cost: {start}, {top.objective:.4g} USD against {was}{carbon}"
 
 
 def _only_waits(plan: Plan, job: Job, site: SiteOption) -> bool:

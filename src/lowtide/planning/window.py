@@ -35,7 +35,7 @@ class Cells:
         From the window's start to its deadline [ns].
     width_ns : int64 array, shape (n,)
     intensity : float64 array, shape (n_sites, n)
-        Grams per kilowatt-hour at the node, PUE included; NaN is unknown.
+        Grams per kilowatt-hour at the node, PUE included; NaN is unknown, or before the data have arrived.
     may_start : bool array, shape (n_sites, n)
         Whether a run may start or resume where the cell begins.
     """
@@ -76,6 +76,8 @@ class Cells:
 def decision_instants(site: SiteOption, window: Window, *, slot_s: float | None = None) -> IntArray:
     """Return the instants at which a run may start or resume at a site [ns], increasing.
 
+    Where data must travel to the site first, the instant of their arrival takes the place of the start.
+
     Parameters
     ----------
     site : SiteOption
@@ -89,13 +91,15 @@ def decision_instants(site: SiteOption, window: Window, *, slot_s: float | None 
         If the spacing is not positive.
     """
     start, deadline = window.start_ns, window.deadline_ns
+    ready = start if site.not_before_ns is None else max(start, site.not_before_ns)
     if slot_s is not None:
         if not slot_s >= 1e-9:
             raise InputError(f"a slot must be longer than 0, got {slot_s:g} s")
-        return np.arange(start, deadline, round(slot_s * NS_PER_S), dtype=np.int64)
+        grid = np.arange(start, deadline, round(slot_s * NS_PER_S), dtype=np.int64)
+        return grid[grid >= ready]
     edges = site.intensity.edges_ns
-    inside = edges[(edges > start) & (edges < deadline)]
-    return np.concatenate((np.array([start], dtype=np.int64), inside))
+    inside = edges[(edges > ready) & (edges < deadline)]
+    return np.concatenate((np.array([ready] if ready < deadline else [], dtype=np.int64), inside))
 
 
 def cut(
@@ -123,6 +127,9 @@ def cut(
     instants = [decision_instants(site, window, slot_s=slot_s) for site in sites]
     marks = [np.array([window.start_ns, window.deadline_ns], dtype=np.int64), *instants]
     marks += [site.intensity.edges_ns for site in sites]
+    marks += [
+        np.array([site.not_before_ns], dtype=np.int64) for site in sites if site.not_before_ns is not None
+    ]
     if after_ns:
         marks += [t + after_ns for t in instants]
     if before_ns:
@@ -139,7 +146,8 @@ def cut(
 
 def _intensity_at(site: SiteOption, t_ns: IntArray) -> FloatArray:
     series = site.intensity
-    return steps.at(series.edges_ns, series.intensity_g_per_kwh, t_ns) * site.overhead
+    found = steps.at(series.edges_ns, series.intensity_g_per_kwh, t_ns) * site.overhead
+    return found if site.not_before_ns is None else np.where(t_ns >= site.not_before_ns, found, np.nan)
 
 
 def _among(t_ns: IntArray, instants: IntArray) -> BoolArray:

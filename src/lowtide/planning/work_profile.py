@@ -25,7 +25,7 @@ from lowtide.planning.segments import joined
 from lowtide.planning.sites import SiteOption
 from lowtide.planning.window import Cells
 from lowtide.series import steps
-from lowtide.units import J_PER_KWH, NS_PER_S
+from lowtide.units import J_PER_KWH, NS_PER_S, S_PER_H
 
 __all__ = ["pause_profile"]
 
@@ -48,13 +48,13 @@ def pause_profile(
     """
     cells = cells_of(job, [site], window, slot_s=slot_s)
     through = flexible_start.plan(job, [site], window, slot_s=slot_s)
-    grid = _grid(job, site, cells)
+    grid = _grid(job, site, cells, window.hour_cost)
     if grid is not None and job.max_pauses is None:
         found = grid.solve()
         if found is None:
             reason = why_not(job, [site], cells, [site.menu(job)[:1]], -1)
             return Infeasible(policy=policy, zone=site.zone, reason=reason)
-        return promise(policy, found, [site], profile=job.profile)
+        return promise(policy, found, [site], profile=job.profile, window=window)
     plans = [replace(through, policy=policy)] if isinstance(through, Plan) else []
     paused = _by_mean_power(policy, job, site, window, slot_s)
     plans += [paused] if paused is not None else []
@@ -62,7 +62,10 @@ def pause_profile(
         reason = why_not(job, [site], cells, [site.menu(job)[:1]], -1)
         return Infeasible(policy=policy, zone=site.zone, reason=reason)
     best = min(plans, key=lambda plan: (plan.emissions_g is None, plan.emissions_g or 0.0))
-    return replace(best, lower_bound_g=_bound_g(job, site, cells))
+    bound_g = _bound_g(job, site, cells)
+    if bound_g is not None:
+        bound_g += window.elapsed_cost(window.start_ns + job.work_ns)
+    return replace(best, lower_bound_g=bound_g)
 
 
 def _by_mean_power(
@@ -72,7 +75,9 @@ def _by_mean_power(
     menu = (replace(site.menu(job)[0], power_w=job.profile.mean_power_w),)
     plain = replace(job, profile=None, points=menu, idle_power_w=min(job.idle_power_w, menu[0].power_w))
     found = search(policy, plain, [site], window, [menu], slot_s=slot_s)
-    return promise(policy, found.segments, [site], profile=job.profile) if isinstance(found, Plan) else None
+    if not isinstance(found, Plan):
+        return None
+    return promise(policy, found.segments, [site], profile=job.profile, window=window)
 
 
 def _bound_g(job: Job, site: SiteOption, cells: Cells) -> float | None:
@@ -100,7 +105,7 @@ def _distinct(edges: IntArray, values: FloatArray) -> tuple[IntArray, FloatArray
     return np.concatenate((edges[:1], edges[1:][keep])), values[keep]
 
 
-def _grid(job: Job, site: SiteOption, cells: Cells) -> _Grid | None:
+def _grid(job: Job, site: SiteOption, cells: Cells, hour_cost: float) -> _Grid | None:
     """Return the common grid of cells, profile and work, None where it is too fine."""
     assert job.profile is not None
     if site.menu(job)[0].throughput != 1.0:
@@ -113,7 +118,10 @@ def _grid(job: Job, site: SiteOption, cells: Cells) -> _Grid | None:
         return None
     at_ns = np.arange(n, dtype=np.int64) * step_ns
     energy_j = steps.cumulative_at(profile_ns, np.array(job.profile.power_w), at_ns)
-    return _Grid(job=job, site=site, cells=cells, step_ns=step_ns, energy_j=energy_j)
+    return _Grid(
+        job=job, site=site, cells=cells, step_ns=step_ns, energy_j=energy_j,
+        second_cost=hour_cost * J_PER_KWH / S_PER_H,
+    )  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -127,13 +135,17 @@ class _Best:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Grid:
-    """The programme on a grid of work; `energy_j` is what its points have taken [J], shape (n,)."""
+    """The programme on a grid of work; `energy_j` is what its points have taken [J], shape (n,).
+
+    `second_cost` is what each second until the end costs [g/kWh * J].
+    """
 
     job: Job
     site: SiteOption
     cells: Cells
     step_ns: int
     energy_j: FloatArray
+    second_cost: float
 
     def solve(self) -> list[Segment] | None:
         """Return the segments of the cheapest plan, None where there is none."""
@@ -164,6 +176,10 @@ class _Grid:
         n = len(self.energy_j)
         first = max(n - 1 - k, 0)
         costs = here[first : n - 1] + c * (self.energy_j[-1] - self.energy_j[first : n - 1])
+        if self.second_cost:
+            begun_s = float(self.cells.edges_ns[j] - self.cells.edges_ns[0]) / NS_PER_S
+            left_s = np.arange(n - 1 - first, 0, -1) * (self.step_ns / NS_PER_S)
+            costs = costs + self.second_cost * (begun_s + left_s)
         if len(costs) and costs.min() < best.cost - 1e-12 * abs(best.cost if best.cell >= 0 else 0.0):
             best.cost, best.cell, best.done = float(costs.min()), j, first + int(np.argmin(costs))
 

@@ -1,44 +1,47 @@
-"""From what a user typed to a planning problem: job, sites, window."""
+"""From what a user typed to a planning problem, and to its plans."""
 
 from __future__ import annotations
 
-import csv
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from lowtide.errors import DataFileError, InputError, QuantityError, near_matches
-from lowtide.model.planning import Job, OperatingPoint, PlanSet, Window, WorkProfile
-from lowtide.model.record import GridChoice
-from lowtide.quantities import (
-    parse_duration_s,
-    parse_energy_kwh,
-    parse_fraction,
-    parse_instant_ns,
-    parse_power_w,
-)
+from lowtide.errors import InputError, QuantityError, near_matches
+from lowtide.model.planning import Job, PlanSet, Window
+from lowtide.quantities import format_instant, parse_duration_s, parse_fraction, parse_instant_ns
 from lowtide.runtime.config import Config
+from lowtide.runtime.planning_job import job_of, read_points
 from lowtide.units import ns_from_s
 
 if TYPE_CHECKING:
     from lowtide.doors import Policy
+    from lowtide.planning.durations import LikelyStart
+    from lowtide.planning.objective import Objective
     from lowtide.planning.sites import SiteOption
+    from lowtide.planning.uncertain import PlanRegret
+    from lowtide.series.types import IntensitySeries, PriceSeries
     from lowtide.stores.ledger import Ledger
 
-__all__ = ["PlanRequest", "plan_request", "read_points"]
+__all__ = ["PlanRequest", "Planned", "plan", "plan_request", "read_points"]
+
+_LITERATURE: Final = "literature"
+_G_PER: Final = {"kg": 1e3, "t": 1e6, "mg": 1e-3, "g": 1.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRequest:
     """A planning problem as typed; texts are read and checked by :func:`plan_request`.
 
-    Exactly one of `slack`, `within` and `deadline` bounds it; `like` or `points` or `power` says what runs.
+    Exactly one of `slack`, `within` and `deadline` bounds it; one of `like`, `past_runs`, `points`, `gpus` and
+    `power` says what runs.
     """
 
     zones: tuple[str, ...] = ()
     duration: str | None = None
     power: str | None = None
+    gpus: str | None = None
+    load: str | None = None
     points: str | None = None
     like: str | None = None
     start: str | None = None
@@ -53,12 +56,52 @@ class PlanRequest:
     migrate_time: str | None = None
     max_pauses: int | None = None
     slot: str | None = None
+    round_up: bool = False
     pues: tuple[str, ...] = ()
+    prices: tuple[str, ...] = ()
+    marginal: str | None = None
+    sites: str | None = None
+    allow: tuple[str, ...] = ()
+    transfer_gb: float | None = None
+    transfer_kwh_per_gb: float | None = None
+    transfer_gbit_per_s: float | None = None
+    carbon_price: float | None = None
+    time_price: float | None = None
+    max_carbon: str | None = None
+    max_cost: float | None = None
+    pareto: bool = False
+    min_saving: str | None = None
+    embodied_g_per_h: float | None = None
+    history: str | None = None
+    forecast: str | None = None
+    risk: float | None = None
+    robust: bool = False
+    past_runs: str | None = None
 
 
-def plan_request(
-    request: PlanRequest, config: Config, *, ledger: Ledger | None = None
-) -> tuple[PlanSet, tuple[SiteOption, ...], Window]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What came of a request: its plans, what they were made for, and what hindsight says of the best.
+
+    Attributes
+    ----------
+    found : PlanSet
+    sites : tuple of SiteOption
+    window : Window
+    hindsight : PlanRegret or None
+        Where the history reaches past the window.
+    likely : LikelyStart or None
+        The best start over all past durations, where the duration was learnt.
+    """
+
+    found: PlanSet
+    sites: tuple[SiteOption, ...]
+    window: Window
+    hindsight: PlanRegret | None = None
+    likely: LikelyStart | None = None
+
+
+def plan_request(request: PlanRequest, config: Config, *, ledger: Ledger | None = None) -> Planned:
     """Return the plans for a request, with the sites and the window they were made for.
 
     Raises
@@ -66,137 +109,103 @@ def plan_request(
     InputError
         If a value is wrong or missing; says what would work.
     """
-    from lowtide.planning.plan import plan
+    from lowtide.planning.plan import plan as plan_job
+    from lowtide.runtime.planning_forecasts import foresee, hindsight
+    from lowtide.runtime.planning_runs import words_of
+    from lowtide.runtime.planning_sites import sites_of
 
-    policies = _policies(request.policies)
-    job = _job(request, ledger)
+    ours, published = _policies(request.policies)
+    objective = _objective(request)
+    job, notes = job_of(request, ledger)
     window = _window(request, job)
-    sites = tuple(_site(request, config, zone, window, job) for zone in _zones(request, config))
+    foreseen = foresee(request, config, sites_of(request, config, window, job), window, job, ours)
     slot_s = None if request.slot is None else parse_duration_s(request.slot)
-    found = plan(job, sites, window, policies=policies, slot_s=slot_s)
-    return found, sites, window
+    found = plan_job(
+        job,
+        foreseen.sites,
+        window,
+        policies=foreseen.policies,
+        literature=published,
+        slot_s=slot_s,
+        min_saving_fraction=0.03 if request.min_saving is None else parse_fraction(request.min_saving),
+        objective=objective,
+        allow=request.allow,
+        pareto=request.pareto,
+        embodied_g_per_h=request.embodied_g_per_h,
+    )
+    likely = _likely(request, ledger, foreseen.sites[0], window, slot_s)
+    learnt = () if likely is None else (words_of(likely, found),)
+    said = (*notes, *learnt, *foreseen.notes, *found.warnings, *_currencies(foreseen.sites))
+    return Planned(
+        found=replace(found, warnings=said),
+        sites=foreseen.sites,
+        window=window,
+        hindsight=hindsight(found, foreseen, job, window, slot_s) if foreseen.past else None,
+        likely=likely,
+    )
 
 
-def _policies(names: Sequence[str]) -> list[Policy] | None:
-    """Return policies by name, None for those that apply."""
+def _likely(
+    request: PlanRequest, ledger: Ledger | None, home: SiteOption, window: Window, slot_s: float | None
+) -> LikelyStart | None:
+    """Return the best start at home over all past durations, where the duration is learnt."""
+    if request.past_runs is None or ledger is None:
+        return None
+    from lowtide.runtime.planning_runs import likely_of, past_runs
+
+    return likely_of(past_runs(ledger, request.past_runs), home, window, slot_s)
+
+
+def _policies(names: Sequence[str]) -> tuple[list[Policy] | None, list[Policy]]:
+    """Return our policies by name, None for those that apply, and those of the literature."""
     from lowtide.planning.plan import POLICIES
 
-    known = {policy.name: policy for policy in POLICIES}
+    ours = {policy.name: policy for policy in POLICIES}
+    if not names or all(name in ours for name in names):
+        return [ours[name] for name in dict.fromkeys(names)] or None, []
+    published = {policy.name: policy for policy in _literature()}
     for name in names:
-        if name not in known:
+        if name not in ours and name not in published and name != _LITERATURE:
+            known = [*ours, *published, _LITERATURE]
             raise InputError(f"no policy {name!r}{near_matches(name, known)}; there are {', '.join(known)}")
-    return [known[name] for name in dict.fromkeys(names)] or None
+    whole = published.values() if _LITERATURE in names else ()
+    chosen = dict.fromkeys([*(published[name] for name in names if name in published), *whole])
+    own = [ours[name] for name in dict.fromkeys(names) if name in ours]
+    return (own or None if _LITERATURE in names else own), list(chosen)
 
 
-def _zones(request: PlanRequest, config: Config) -> Sequence[str | None]:
-    if request.zones:
-        return request.zones
-    configured = config.get("zone")
-    if configured is not None:
-        return (configured.value,)
-    if config.get("intensity") is not None:
-        return (None,)
-    raise InputError(
-        "where? give at least one --zone (DE, US-CAL-CISO, aws:us-west-2) or an --intensity FILE"
+def _literature() -> Sequence[Policy]:
+    """Return the policies that others published; none where this version has none."""
+    from importlib import import_module
+    from importlib.util import find_spec
+
+    name = "lowtide.planning.policies.literature"
+    if find_spec(name) is None:
+        return ()
+    found: Sequence[Policy] = getattr(import_module(name), "LITERATURE", ())
+    return found
+
+
+def _objective(request: PlanRequest) -> Objective:
+    from lowtide.planning.objective import Objective
+
+    budget = request.max_carbon is not None or request.max_cost is not None
+    return Objective(
+        carbon_price_usd_per_t=request.carbon_price,
+        time_price_usd_per_h=request.time_price,
+        energy_price=bool(request.prices) and not budget,
+        max_carbon_g=None if request.max_carbon is None else _grams(request.max_carbon),
+        max_cost_usd=request.max_cost,
     )
 
 
-def _job(request: PlanRequest, ledger: Ledger | None) -> Job:
-    job = _bare_job(request, ledger)
-    return replace(
-        job,
-        resume_energy_kwh=_read(request.resume_energy, parse_energy_kwh),
-        resume_time_s=_read(request.resume_time, parse_duration_s),
-        idle_power_w=_read(request.idle_power, parse_power_w),
-        migrate_energy_kwh=_read(request.migrate_energy, parse_energy_kwh),
-        migrate_time_s=_read(request.migrate_time, parse_duration_s),
-        max_pauses=request.max_pauses,
-    )
-
-
-def _read(text: str | None, parse: object) -> float:
-    if text is None:
-        return 0.0
-    value: float = parse(text)  # type: ignore[operator]
-    return value
-
-
-def _bare_job(request: PlanRequest, ledger: Ledger | None) -> Job:
-    given = [name for name in ("power", "points", "like") if getattr(request, name) is not None]
-    if len(given) != 1:
-        raise InputError(
-            "say what runs with one of --power 300W, --points FILE or --like RUN"
-            + (f"; got {' and '.join('--' + name for name in given)}" if given else "")
-        )
-    if request.like is not None:
-        if ledger is None:
-            raise InputError(f"--like {request.like} needs a ledger")
-        return _job_like(ledger, request.like)
-    if request.duration is None:
-        raise InputError("say how long the job takes: --duration 6h")
-    duration_s = parse_duration_s(request.duration)
-    if not duration_s > 0.0:
-        raise QuantityError(f"--duration {request.duration} must be longer than nothing")
-    if request.points is not None:
-        return Job(work_s=duration_s, points=read_points(request.points))
-    return Job.constant(duration_s=duration_s, power_w=parse_power_w(str(request.power)))
-
-
-def _job_like(ledger: Ledger, query: str) -> Job:
-    """Return a job that draws what a recorded run drew, over the work it did."""
-    import numpy as np
-
-    from lowtide.accounting.bills import node_energy
-    from lowtide.stores.records import read_record
-
-    power = node_energy(read_record(ledger, ledger.find(query))).power
-    known = ~np.isnan(power.power_w)
-    widths_s = np.diff(power.edges_ns)[known] / 1e9
-    edges_s = np.concatenate([[0.0], np.cumsum(widths_s)])
-    profile = WorkProfile(edges_s=tuple(edges_s.tolist()), power_w=tuple(power.power_w[known].tolist()))
-    points = (OperatingPoint(throughput=1.0, power_w=profile.mean_power_w, label=f"like {query}"),)
-    return Job(work_s=profile.work_s, points=points, profile=profile)
-
-
-def read_points(path: str) -> tuple[OperatingPoint, ...]:
-    """Return a menu from a CSV file with columns ``throughput,power_w`` (and perhaps ``label``).
-
-    The row with throughput 1 is the baseline and comes first.
-
-    Raises
-    ------
-    DataFileError
-        If the file cannot be read, a cell is no number, or no row has throughput 1.
-    """
+def _grams(text: str) -> float:
+    """Return grams from ``5kg``, ``300g``, ``1.2t``; a bare number is in grams."""
+    unit = next((unit for unit in _G_PER if text.strip().endswith(unit)), "")
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataFileError(f"cannot be read ({error})", path=path) from error
-    if not rows or not {"throughput", "power_w"} <= set(rows[0]):
-        raise DataFileError("needs the columns throughput,power_w and at least one row", path=path)
-    points = [_point(row, path, line) for line, row in enumerate(rows, start=2)]
-    baseline = [point for point in points if point.throughput == 1.0]
-    if len(baseline) != 1:
-        raise DataFileError(
-            f"needs exactly one row with throughput 1, the baseline; has {len(baseline)}", path=path
-        )
-    return (baseline[0], *(point for point in points if point is not baseline[0]))
-
-
-def _point(row: dict[str, str | None], path: str, line: int) -> OperatingPoint:
-    try:
-        throughput, power_w = float(row["throughput"] or ""), float(row["power_w"] or "")
+        return float(text.strip().removesuffix(unit)) * _G_PER.get(unit, 1.0)
     except ValueError as error:
-        raise DataFileError(
-            f"throughput and power_w must be numbers ({error})", path=path, line=line
-        ) from error
-    try:
-        return OperatingPoint(
-            throughput=throughput, power_w=power_w, label=row.get("label") or f"{power_w:g} W"
-        )
-    except InputError as error:
-        raise DataFileError(str(error), path=path, line=line) from error
+        raise QuantityError(f"cannot read the carbon {text!r}; write it like 5kg or 300g") from error
 
 
 def _window(request: PlanRequest, job: Job) -> Window:
@@ -214,32 +223,103 @@ def _window(request: PlanRequest, job: Job) -> Window:
     return Window(start_ns=start_ns, deadline_ns=start_ns + job.work_ns + ns_from_s(slack_s))
 
 
-def _site(request: PlanRequest, config: Config, zone: str | None, window: Window, job: Job) -> SiteOption:
+def _currencies(sites: Sequence[SiteOption]) -> tuple[str, ...]:
+    """Return what a reader must know of prices that are not in dollars."""
+    from lowtide.runtime.planning_series import currency_of
+
+    found = {site.zone: currency_of(site.price) for site in sites if site.price is not None}
+    other = sorted(set(found.values()) - {"USD"})
+    if not other:
+        return ()
+    if len(set(found.values())) > 1:
+        raise InputError(
+            f"prices are in {' and '.join(sorted(set(found.values())))}; give all in one currency"
+        )
+    return (f"prices are in {other[0]}: read every figure in USD as {other[0]}",)
+
+
+def plan(
+    job: Job | str,
+    intensity: IntensitySeries | Mapping[str, Any] | str | float,
+    *,
+    power: str | float | None = None,
+    start: str | None = None,
+    within: str | None = None,
+    slack: str | None = None,
+    deadline: str | None = None,
+    price: PriceSeries | Mapping[str, Any] | str | float | None = None,
+    pue: float | Mapping[str, Any] | None = None,
+    **options: Any,
+) -> PlanSet:
+    """Return the plans of one job: when, where and how hard to run it.
+
+    Parameters
+    ----------
+    job : Job or str
+        A job, or how long it takes (``"6h"``) with `power`.
+    intensity : series, file, number [g/kWh], or mapping
+        One site's intensity, or one a zone, the home first. A file of one zone needs no name.
+    power : str or float, optional
+        At the node (``"300W"``, or watts).
+    start : str, optional
+        Not before; without it the first instant of a series, else now.
+    within, slack, deadline : str, optional
+        One of them, as on the command line.
+    price : series, file or number [USD/kWh], or mapping of zones to these, optional
+    pue : float, :class:`~lowtide.planning.pue.PueSeries` or mapping, optional
+    **options
+        As for :func:`lowtide.planning.plan.plan`: `objective`, `policies`, `pareto`, `allow`, ...
+
+    Raises
+    ------
+    InputError
+        If a value is wrong or missing; says what would work.
+
+    Examples
+    --------
+    >>> plans = plan("2h", 400, power="1kW", start="2026-03-01T00:00Z", within="8h")
+    >>> plans.best.policy, plans.best.emissions_g
+    ('run-now', 800.0)
+    """
+    from lowtide.planning.plan import plan as plan_job
+    from lowtide.series.types import IntensitySeries
+
+    work = _job_of(job, power)
+    given = dict(intensity) if isinstance(intensity, Mapping) else {None: intensity}
+    first = next(iter(given.values()), None)
+    if start is None and isinstance(first, IntensitySeries):
+        start = format_instant(first.start_ns)
+    window = _window(PlanRequest(start=start, within=within, slack=slack, deadline=deadline), work)
+    span = window.start_ns, max(window.deadline_ns, window.start_ns + work.work_ns)
+    sites = [_option(zone, series, price, pue, span) for zone, series in given.items()]
+    return plan_job(work, sites, window, **options)
+
+
+def _job_of(job: Job | str, power: str | float | None) -> Job:
+    if isinstance(job, Job):
+        if power is not None:
+            raise InputError("power is given by the job already; leave it out or give a duration as text")
+        return job
+    if power is None:
+        raise InputError(f"a job of {job} needs its power at the node: power='300W'")
+    text = f"{power:g}W" if isinstance(power, int | float) else power
+    return job_of(PlanRequest(duration=job, power=text), None)[0]
+
+
+def _option(zone: str | None, series: Any, price: Any, pue: Any, span: tuple[int, int]) -> SiteOption:
     from lowtide.planning.sites import SiteOption
-    from lowtide.runtime.billing import intensities_for
-    from lowtide.runtime.prepare import grid_choice
+    from lowtide.runtime.planning_series import read_price
+    from lowtide.series.types import IntensitySeries, PriceSeries
 
-    flags = config.with_flags({"zone": zone}) if zone is not None else config
-    choice: GridChoice = grid_choice(flags)
-    end_ns = max(window.deadline_ns, window.start_ns + job.work_ns)
-    found = intensities_for(choice, start_ns=window.start_ns, end_ns=end_ns)
-    intensity = found.location or found.marginal
-    if intensity is None:
-        raise InputError(f"no intensity for {zone}; give --intensity FILE")
-    name = choice.zone or intensity.signal.zone or "given"
-    return SiteOption(zone=name, intensity=intensity, pue=_pue_at(request, config, name, zone))
+    if not isinstance(series, IntensitySeries):
+        from lowtide.data.zones import resolve_zone
+        from lowtide.grid.files import constant_g_per_kwh, read_intensity
 
-
-def _pue_at(request: PlanRequest, config: Config, *names: str | None) -> float | None:
-    from lowtide.runtime.config import Setting
-    from lowtide.runtime.prepare import pue_of
-
-    everywhere = config.get("pue")
-    for text in request.pues:
-        zone, equals, value = text.rpartition("=")
-        setting = Setting(value=value, origin="flag")
-        if not equals:
-            everywhere = setting
-        elif zone in names:
-            return pue_of(setting)
-    return pue_of(everywhere)
+        named = None if constant_g_per_kwh(str(series)) is not None else zone
+        series = read_intensity(series, zone=named, resolve=resolve_zone, window_ns=span)
+    name = zone or series.signal.zone or "given"
+    cost = price.get(zone) if isinstance(price, Mapping) else price
+    if cost is not None and not isinstance(cost, PriceSeries):
+        cost = read_price(str(cost), zone=name, window_ns=span)
+    overhead = pue.get(zone) if isinstance(pue, Mapping) else pue
+    return SiteOption(zone=name, intensity=series, price=cost, pue=overhead)

@@ -12,16 +12,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from lowtide.arrays import FloatArray, IntArray
-from lowtide.model.planning import Infeasible, Job, OperatingPoint, Plan, Window
+from lowtide.model.planning import Infeasible, Job, OperatingPoint, Plan, Segment, Window
 from lowtide.planning.policies.run_now import run_through
 from lowtide.planning.promise import promise
 from lowtide.planning.search import why_not
 from lowtide.planning.sites import SiteOption
 from lowtide.planning.window import BoolArray, cut, decision_instants
 from lowtide.series import steps
-from lowtide.units import NS_PER_S
+from lowtide.units import J_PER_KWH, NS_PER_H, NS_PER_S
 
-__all__ = ["joint", "name", "plan", "start_costs"]
+__all__ = ["choices", "joint", "name", "plan", "start_costs"]
 
 name = "flexible-start"
 joint = False
@@ -42,7 +42,7 @@ def plan(
     """
     site = sites[0]
     starts = _starts_in_time(job, site, window, slot_s)
-    costs = start_costs(job, site, starts)
+    costs = _with_waiting(start_costs(job, site, starts), job, site, window, starts)
     known = ~np.isnan(costs)
     if not known.any():
         cells, menus = cut([site], window, slot_s=slot_s), [site.menu(job)[:1]]
@@ -53,7 +53,26 @@ def plan(
     least = float(np.nanmin(costs))
     slack = 1e-12 * float(np.nanmax(np.abs(costs)))
     chosen = int(np.flatnonzero(known & (costs <= least + slack))[0])
-    return promise(name, run_through(job, site, int(starts[chosen])), [site], profile=job.profile)
+    run = run_through(job, site, int(starts[chosen]))
+    return promise(name, run, [site], profile=job.profile, window=window)
+
+
+def choices(
+    job: Job, site: SiteOption, window: Window, *, slot_s: float | None = None
+) -> list[list[Segment]]:
+    """Return a run through from every start in time."""
+    return [run_through(job, site, start) for start in _starts_in_time(job, site, window, slot_s).tolist()]
+
+
+def _with_waiting(
+    costs: FloatArray, job: Job, site: SiteOption, window: Window, starts_ns: IntArray
+) -> FloatArray:
+    """Return the costs of starts with that of the time until they begin, in the factor of `start_costs`."""
+    if not window.hour_cost:
+        return costs
+    power_w = 1.0 if job.profile is not None else site.menu(job)[0].power_w
+    waited_h = (starts_ns - window.start_ns) / NS_PER_H
+    return np.asarray(costs * (site.overhead * power_w / J_PER_KWH) + window.hour_cost * waited_h)
 
 
 def _starts_in_time(job: Job, site: SiteOption, window: Window, slot_s: float | None) -> IntArray:

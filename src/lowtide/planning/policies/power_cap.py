@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lowtide.model.planning import Infeasible, Job, Plan, Window
+from lowtide.model.planning import Infeasible, Job, Plan, Segment, Window
 from lowtide.planning.policies.run_now import run_through
 from lowtide.planning.promise import emissions_g, promise
 from lowtide.planning.sites import SiteOption
 
-__all__ = ["joint", "name", "plan"]
+__all__ = ["choices", "joint", "name", "plan"]
 
 name = "power-cap"
 joint = False
@@ -30,15 +30,25 @@ def plan(
     if job.profile is not None:
         reason = "a recorded power profile has one operating point; give a menu of points instead"
         return Infeasible(policy=name, zone=site.zone, reason=reason)
-    runs = [run_through(job, site, window.start_ns, point=k) for k in range(len(site.menu(job)))]
+    runs = choices(job, site, window)
     in_time = [run for run in runs if run[-1].end_ns <= window.deadline_ns]
     if not in_time:
         return Infeasible(
             policy=name, zone=site.zone, reason="at no operating point does it end by the deadline"
         )
     grams = [(emissions_g(run, [site]), run) for run in in_time]
-    known = [(g, run[-1].end_ns, run) for g, run in grams if g is not None]
+    known = [
+        (g + window.elapsed_cost(run[-1].end_ns), run[-1].end_ns, run) for g, run in grams if g is not None
+    ]
     if not known:
-        return promise(name, in_time[0], [site], executable=False)
+        return promise(name, in_time[0], [site], executable=False, window=window)
     best = min(known, key=lambda found: found[:2])[2]
-    return promise(name, best, [site], executable=best[0].throughput == 1.0)
+    return promise(name, best, [site], executable=best[0].throughput == 1.0, window=window)
+
+
+def choices(
+    job: Job, site: SiteOption, window: Window, *, slot_s: float | None = None
+) -> list[list[Segment]]:
+    """Return a run through at every point of the menu."""
+    start_ns = max(window.start_ns, site.not_before_ns or window.start_ns)
+    return [run_through(job, site, start_ns, point=k) for k in range(len(site.menu(job)))]

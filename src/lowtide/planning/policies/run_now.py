@@ -9,7 +9,7 @@ from lowtide.planning.promise import promise
 from lowtide.planning.sites import SiteOption
 from lowtide.quantities import format_duration
 
-__all__ = ["joint", "name", "plan", "run_through"]
+__all__ = ["choices", "joint", "name", "plan", "run_through"]
 
 name = "run-now"
 joint = False
@@ -23,14 +23,21 @@ def plan(
     Its emissions are None where it meets unknown intensity. Cost: O(log n) and the steps it runs through.
     """
     site = sites[0]
-    segments = run_through(job, site, window.start_ns)
+    (segments,) = choices(job, site, window)
     late_ns = segments[-1].end_ns - window.deadline_ns
     if late_ns > 0:
         late = format_duration(late_ns / 1e9)
         return Infeasible(
             policy=name, zone=site.zone, reason=f"started at once it ends {late} after the deadline"
         )
-    return promise(name, segments, [site], profile=job.profile)
+    return promise(name, segments, [site], profile=job.profile, window=window)
+
+
+def choices(
+    job: Job, site: SiteOption, window: Window, *, slot_s: float | None = None
+) -> list[list[Segment]]:
+    """Return the one run there is: with the window's start, or when its data have arrived."""
+    return [run_through(job, site, max(window.start_ns, site.not_before_ns or window.start_ns))]
 
 
 def run_through(job: Job, site: SiteOption, start_ns: int, *, point: int = 0) -> list[Segment]:
