@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite
+from typing import Literal
 
 from lowtide.errors import InputError
 from lowtide.units import h_from_ns, ns_from_s
@@ -177,11 +178,15 @@ class Window:
     hour_cost : float
         What each hour from the window's start to the end of the job costs, in the unit of the sites'
         intensity times kWh: what makes waiting dear. 0 where only energy counts.
+    begun : {"running", "paused"} or None
+        What a job is doing at the window's start that has begun before: one that runs goes on for free and pays
+        for going on later, a paused one pays for its next run too. None: it has not begun.
     """
 
     start_ns: int
     deadline_ns: int
     hour_cost: float = 0.0
+    begun: Literal["running", "paused"] | None = None
 
     def __post_init__(self) -> None:
         if self.deadline_ns <= self.start_ns:

@@ -52,6 +52,8 @@ def plan_alone(
     if window.hour_cost:
         return search(policy, job, [site], window, [menu], slot_s=slot_s, executable=executable)
     plan = promise(policy, filled.segments, [site], executable=executable)
+    if window.begun is not None and job.pauses_cost and not _goes_on(plan, window):
+        return _after(search(policy, job, [site], window, [menu], slot_s=slot_s, executable=executable), plan)
     if filled.startable and plan.n_pauses == 0 and not (job.pauses_cost and filled.negative):
         return plan
     if filled.startable and not job.pauses_cost and not 0 < filled.n_tied <= _MOST_TIED:
@@ -148,6 +150,15 @@ class Filling:
 
 def _hulls(menu: tuple[OperatingPoint, ...]) -> tuple[tuple[Corner, ...], tuple[Corner, ...]]:
     return corners(menu, off_w=0.0), corners(menu, sign=-1, off_w=0.0)
+
+
+def _goes_on(plan: Plan, window: Window) -> bool:
+    """Return whether a plan of a running job goes on at once, so that its first run is not a resume."""
+    return window.begun == "running" and plan.start_ns == window.start_ns
+
+
+def _after(found: Plan | Infeasible, relaxed: Plan) -> Plan | Infeasible:
+    return found if isinstance(found, Infeasible) else _bounded(found, relaxed)
 
 
 def _bounded(plan: Plan, relaxed: Plan) -> Plan:

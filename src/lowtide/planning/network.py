@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 
@@ -27,19 +28,23 @@ from lowtide.units import J_PER_KWH, NS_PER_S, S_PER_H
 
 __all__ = ["build"]
 
+Begun = Literal["running", "paused"] | None
+"""What a job is doing at the first edge; None has not begun."""
+
 
 class _Builder:
     """Writes the arcs of every site; cost is in [g/kWh * J], so that nice numbers stay exact."""
 
     def __init__(
         self, job: Job, cells: Cells, menus: Sequence[tuple[OperatingPoint, ...]], max_pauses: int | None,
-        hour_cost: float,
+        hour_cost: float, begun: Begun,
     ) -> None:  # fmt: skip
         self.job, self.cells, self.menus = job, cells, menus
         self.n_sites = len(menus)
         self.n_layers, self.counted = (1, 0) if max_pauses is None else (max_pauses + 1, 1)
         self.n_nodes = 3 * (cells.n + 1) * self.n_sites * self.n_layers + 2
         self.plain, self.flexible = Rows(), Rows()
+        self.begun = begun
         least_w = min(point.power_w for menu in menus for point in menu)
         negative = bool(np.nanmin(cells.intensity, initial=0.0) < 0.0)
         self.dominated = not negative and job.idle_power_w <= least_w
@@ -76,14 +81,16 @@ class _Builder:
         self, z: int, layer: int, where: IntArray
     ) -> list[tuple[IntArray, IntArray | int, IntArray]]:
         """Return (cells, tails, ties) of every way to be running at the start of a cell."""
-        later = where[where >= 1]
-        ways: list[tuple[IntArray, IntArray | int, IntArray]] = [
-            (later, self.node(later, state, z, layer), np.zeros(len(later), dtype=np.int64))
-            for state in (State.ON, State.WARM)
-        ]
-        if layer == 0:
+        ways: list[tuple[IntArray, IntArray | int, IntArray]] = []
+        for state in (State.ON, State.WARM):
+            resumed_at_once = state == State.WARM and self.begun == "paused"
+            later = where if resumed_at_once else where[where >= 1]
+            ways.append((later, self.node(later, state, z, layer), np.zeros(len(later), dtype=np.int64)))
+        if layer == 0 and self.begun is None:
             first = where[self.cells.may_start[z, where]]
             ways.append((first, 0, first * TIE_START))
+        elif layer == 0 and z == 0 and self.begun == "running":
+            ways.append((where[where == 0], 0, np.zeros(int((where == 0).sum()), dtype=np.int64)))
         return ways
 
     def _run(self, z: int, layer: int, where: IntArray, menu: tuple[Corner, ...]) -> None:
@@ -148,6 +155,13 @@ class _Builder:
                 head=self.node(cell + 1, State.OFF, z, layer), work=0, cost=cost, usable=1, kind=Deed.IDLE,
                 cell=cell, site=z,
             )  # fmt: skip
+        if self.begun is not None and z == layer == 0 and self._may_idle(z)[0]:
+            first = np.zeros(1, dtype=np.int64)
+            self.plain.add(
+                1, tail=0, head=self.node(first + 1, State.OFF, z, layer), work=0,
+                cost=np.nan_to_num(self._area(z, first)) * self.job.idle_power_w, tie=TIE_START, usable=1,
+                kind=Deed.IDLE, cell=first, site=z,
+            )  # fmt: skip
 
     def _may_idle(self, z: int) -> BoolArray:
         known = ~np.isnan(self.cells.intensity[z])
@@ -165,7 +179,7 @@ class _Builder:
             cell, self.node(cell, State.WARM, z, layer), self.node(cell + 1, State.OFF, z, layer), idle
         )
         self._limit(cell, self.node(cell, State.WARM, z, layer), self.sink, self.late[cell])
-        if layer == 0:
+        if layer == 0 and self.begun is None:
             first = self.cells.may_start[z, cell]
             self._limit(cell[first], 0, self.node(cell[first] + 1, State.OFF, z, layer), idle[first])
 
@@ -187,10 +201,11 @@ class _Builder:
         edge, warm, cost = self._resumes(z)
         for layer in range(self.n_layers - self.counted):
             later = layer + self.counted
+            here = (edge >= 1) | (layer == 0)
+            tail = np.where(edge >= 1, self.node(edge, State.OFF, z, layer), 0)
             self.plain.add(
-                len(edge), tail=self.node(edge, State.OFF, z, layer),
-                head=self.node(warm, State.WARM, z, later), work=0, cost=cost, tie=TIE_PAUSE, usable=1,
-                kind=Deed.RESUME, cell=edge, site=z, to_site=z,
+                int(here.sum()), tail=tail[here], head=self.node(warm[here], State.WARM, z, later), work=0,
+                cost=cost[here], tie=TIE_PAUSE, usable=1, kind=Deed.RESUME, cell=edge[here], site=z, to_site=z,
             )  # fmt: skip
             for origin in range(self.n_sites):
                 if origin != z:
@@ -200,7 +215,8 @@ class _Builder:
         """Return (edges where a resume may begin, edges where it is over, cost)."""
         cells, job = self.cells, self.job
         edge = np.flatnonzero(cells.may_start[z])
-        edge = edge[edge >= 1]
+        if z != 0 or self.begun != "paused":
+            edge = edge[edge >= 1]
         time_ns = round(job.resume_time_s * NS_PER_S)
         end_ns = cells.edges_ns[edge] + time_ns
         edge, end_ns = edge[end_ns < cells.edges_ns[-1]], end_ns[end_ns < cells.edges_ns[-1]]
@@ -253,6 +269,7 @@ def build(
     *,
     max_pauses: int | None = None,
     hour_cost: float = 0.0,
+    begun: Begun = None,
 ) -> Network:
     """Return the graph of a job over the cells of some sites.
 
@@ -267,12 +284,14 @@ def build(
         Count interruptions and allow no more than this; each one more makes the graph that much larger.
     hour_cost : float
         What each hour until the job is done costs, in the unit of the cells' intensity times kWh.
+    begun : {"running", "paused"}, optional
+        What the job is doing in the first site at the first edge, if it has begun.
 
     Notes
     -----
     Size: O(n_cells * (n_sites * n_points + n_sites ** 2)) arcs, times ``max_pauses + 1``.
     """
-    builder = _Builder(job, cells, menus, max_pauses, hour_cost)
+    builder = _Builder(job, cells, menus, max_pauses, hour_cost, begun)
     for z in range(len(menus)):
         builder.site(z)
         builder.resume(z)

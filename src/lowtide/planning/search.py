@@ -67,7 +67,7 @@ def search(
     zone = sites[0].zone if len(sites) == 1 else None
     limits: list[int | None] = [None] if job.max_pauses is None else [None, job.max_pauses]
     for limit in limits:
-        network = build(job, cells, menus, max_pauses=limit, hour_cost=window.hour_cost)
+        network = build(job, cells, menus, max_pauses=limit, hour_cost=window.hour_cost, begun=window.begun)
         path = solve(network.graph, job.work_ns, most_at_node=most_at_node, fast=fast)
         if isinstance(path, int):
             return Infeasible(policy=policy, zone=zone, reason=why_not(job, sites, cells, menus, path))
