@@ -19,6 +19,8 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 BATCH_VARIABLES = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID", "KUBERNETES_SERVICE_HOST")
+RANK_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "SLURM_STEP_ID", "SLURM_PROCID", "TORCHELASTIC_RUN_ID")
+RANK_PREFIXES = ("OMPI_", "PMI_", "PMIX_")
 
 
 @pytest.fixture(autouse=True)
@@ -27,12 +29,17 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith("LOWTIDE_") and not name.startswith("LOWTIDE_TEST_"):
             monkeypatch.delenv(name)
-    for name in BATCH_VARIABLES:
+    of_ranks = [name for name in os.environ if name.startswith(RANK_PREFIXES)]
+    for name in (*BATCH_VARIABLES, *RANK_VARIABLES, *of_ranks):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LOWTIDE_LEDGER", str(tmp_path / "ledger"))
     monkeypatch.setenv("LOWTIDE_JOURNAL", str(tmp_path / "journals"))
     monkeypatch.setenv("LOWTIDE_NODE_DIR", str(tmp_path / "node"))
     monkeypatch.setenv("LOWTIDE_CONFIG", str(tmp_path / "no-lowtide.toml"))
+    monkeypatch.setenv("LOWTIDE_CACHE", str(tmp_path / "cache" / "intensity.sqlite"))
+    monkeypatch.setenv("LOWTIDE_CALIBRATION", str(tmp_path / "no-calibration.json"))
+    monkeypatch.setenv("LOWTIDE_KEYS", str(tmp_path / "no-keys.toml"))
+    monkeypatch.setenv("LOWTIDE_DMI_ROOT", str(tmp_path / "no-firmware"))
 
 
 @pytest.fixture(autouse=True)

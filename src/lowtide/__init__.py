@@ -26,11 +26,13 @@ _WHERE = {
     "Signal": "lowtide.model.signal",
     "Site": "lowtide.model.hardware",
     "account": "lowtide.runtime.account",
-    "count": "lowtide.runtime.measure",
+    "count": "lowtide.runtime.phases",
     "measure": "lowtide.runtime.measure",
     "measured": "lowtide.runtime.measure",
+    "phase": "lowtide.runtime.phases",
     "plan": "lowtide.runtime.planning",
     "read_intensity": "lowtide.grid.files",
+    "step": "lowtide.runtime.phases",
     "sweep": "lowtide.runtime.sweeping",
 }
 _MODULES = ("errors", "quantities", "units")
@@ -52,9 +54,11 @@ __all__ = [
     "errors",
     "measure",
     "measured",
+    "phase",
     "quantities",
     "plan",
     "read_intensity",
+    "step",
     "sweep",
     "units",
 ]
@@ -68,7 +72,8 @@ if TYPE_CHECKING:
     from lowtide.model.record import Record
     from lowtide.model.signal import Signal
     from lowtide.runtime.account import account
-    from lowtide.runtime.measure import Measurement, count, measure, measured
+    from lowtide.runtime.measure import Measurement, measure, measured
+    from lowtide.runtime.phases import count, phase, step
     from lowtide.runtime.planning import plan
     from lowtide.runtime.sweeping import sweep
     from lowtide.series.types import IntensitySeries, PowerSeries, PriceSeries

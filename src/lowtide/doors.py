@@ -110,6 +110,7 @@ class Query:
     start_ns, end_ns : int
         Window of values, half-open [ns since 1970 UTC]; for past forecasts the window of issue. A provider cuts
         it to what the source gives at once and joins the parts; outside of what it has, steps are missing.
+        Answers hold whole steps that overlap the window.
     now_ns : int
         The present: a provider has no clock.
     factors : {"lifecycle", "direct"}
@@ -162,33 +163,47 @@ class Key:
 
 
 class Provider(Protocol):
-    """Asks a source for intensity. Has no clock, does no I/O and never sees a key.
+    """Asks a source for intensity. Has no clock, does no I/O and never sees a key."""
 
-    Attributes
-    ----------
-    name : str
-        As users write it (``"electricitymaps"``).
-    title, attribution : str
-        How a report names the source, and what its licence wants said.
-    covers : str
-        One line: which zones, which signal, which steps.
-    offers : frozenset of str
-        Which of `Query.what` it answers.
-    keys : tuple of Key
-        None needed when empty.
-    basis : {"average", "marginal"}
-    requests_per_s : float
-        What its operator allows, or what is polite where nothing is said.
-    """
+    @property
+    def name(self) -> str:
+        """As users write it (``"electricitymaps"``)."""
+        ...
 
-    name: str
-    title: str
-    attribution: str
-    covers: str
-    offers: frozenset[str]
-    keys: tuple[Key, ...]
-    basis: Literal["average", "marginal"]
-    requests_per_s: float
+    @property
+    def title(self) -> str:
+        """How a report names the source."""
+        ...
+
+    @property
+    def attribution(self) -> str:
+        """What its licence wants said."""
+        ...
+
+    @property
+    def covers(self) -> str:
+        """One line: which zones, which signal, which steps."""
+        ...
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """Which of `Query.what` it answers."""
+        ...
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """The secrets it needs; none when empty."""
+        ...
+
+    @property
+    def basis(self) -> Literal["average", "marginal"]:
+        """Basis of its intensity."""
+        ...
+
+    @property
+    def requests_per_s(self) -> float:
+        """What its operator allows, or what is polite where nothing is said."""
+        ...
 
     def has(self, zone: str) -> bool:
         """Return whether it knows a zone, as far as that can be told without asking."""

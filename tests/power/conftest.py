@@ -26,3 +26,44 @@ def parquet(tmp_path):
         return path
 
     return _write
+
+
+@pytest.fixture(scope="session")
+def nvml_library(tmp_path_factory):
+    """Return the path of the stand-in of NVML, compiled."""
+    from lowtide.errors import SensorError
+    from lowtide.testing.fake_nvml import build_library
+
+    pytest.importorskip("pynvml")
+    try:
+        return build_library(str(tmp_path_factory.mktemp("nvml")))
+    except SensorError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def driver(nvml_library, tmp_path, monkeypatch):
+    """Return a function that starts a stand-in driver with some boards in this process."""
+    from lowtide.testing.fake_nvml import FakeDriver, load_library
+
+    started = []
+
+    def start(boards, **options):
+        fake = FakeDriver(str(tmp_path), boards, **options)
+        for name, value in fake.environ.items():
+            monkeypatch.setenv(name, value)
+        load_library(nvml_library)
+        started.append(fake)
+        return fake
+
+    yield start
+    if started:
+        import pynvml
+
+        while True:  # whatever a test that failed has left open
+            try:
+                pynvml.nvmlShutdown()
+            except pynvml.NVMLError:
+                break
+    for fake in started:
+        fake.close()

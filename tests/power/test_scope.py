@@ -56,3 +56,16 @@ def test_psutil_sees_this_process_s_time_and_memory():
     assert after.cpu_ns >= before.cpu_ns
     assert after.rss_bytes > 0
     scope.close()
+
+
+def test_group_names_its_processes(tmp_path):
+    make(tmp_path, {"cpu.stat": "usage_usec 1\n", "cgroup.procs": "12\n7\n"})
+    scope = CgroupScope(str(tmp_path))
+    assert scope.pids() == {7, 12}
+    (tmp_path / "cgroup.procs").unlink()
+    assert scope.pids() == frozenset()
+    scope.close()
+
+
+def test_psutil_names_this_process():
+    assert os.getpid() in PsutilScope(os.getpid()).pids()

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from lowtide.power.tree import ProcessTree, _parse_stat
+from lowtide.power.tree import ProcessTree, _numbers_between, _parse_stat
 
 pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc")
 
@@ -133,4 +133,39 @@ def test_excluded_children_do_not_count():
     assert tree.use().n_processes == 0
     child.kill()
     child.wait()
+    tree.close()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "numbers"),
+    [
+        (b"100", b"103", [101, 102, 103]),
+        (b"103", b"100", None),  # the numbers have begun again
+        (b"100", b"100000", None),  # too many to try
+        (b"", b"100", None),  # the first look
+    ],
+)
+def test_numbers_of_new_processes_are_those_in_between(before, after, numbers):
+    found = _numbers_between(before, after)
+    assert (None if found is None else list(found)) == numbers
+
+
+def test_thread_of_a_member_is_no_member(tmp_path):
+    code = (
+        "import threading, sys\n"
+        "sys.stdin.readline()\n"
+        "threading.Thread(target=sys.stdin.readline).start()\n"
+        "print('there', flush=True)\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    tree = ProcessTree(child.pid)
+    assert tree.use().n_processes == 1
+    child.stdin.write("\n")
+    child.stdin.flush()
+    child.stdout.readline()
+    assert tree.use().n_processes == 1
+    assert tree.pids() == {child.pid}
+    child.communicate("\n")
     tree.close()

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lowtide.accounting.attribution import ComponentPower, attribute, total_of
+from lowtide.accounting.node import MeteredNode, meter_node
 from lowtide.accounting.operational import Operational, operational
+from lowtide.accounting.sources import choose_sources
 from lowtide.accounting.uncertainty import Deviation, combine, scale_to
 from lowtide.errors import NothingRecordedError
 from lowtide.model.ledger import EmissionsBill, EnergyBill, IntensityUsed, MethodKind, RangePart
@@ -63,8 +65,8 @@ def _component_deviations(
 def node_energy(record: Record) -> NodeEnergy:
     """Return the run's power at the node, and its energy with range and methods.
 
-    Components without a node meter are summed and the rest of the node is modelled on them. A power log that
-    was accounted stays at its own boundary.
+    The rest of the node is its meter minus what is known inside it, and without a meter a model on the sum of the
+    components. A power log that was accounted stays at its own boundary.
 
     Raises
     ------
@@ -74,40 +76,94 @@ def node_energy(record: Record) -> NodeEnergy:
     log = _logged(record)
     if log is not None:
         return log
-    parts = attribute(record)
+    sources = choose_sources(record.readings.values())
+    parts = attribute(record, sources)
     if not parts:
         raise NothingRecordedError(
             f"run {record.header.run_id} holds fewer than two readings; there is nothing to bill"
         )
+    if sources.node is not None:
+        return _metered(record, meter_node(record, parts, sources.gpus_outside, sources.node))
+    return _unmetered(record, parts)
+
+
+def _unmetered(record: Record, parts: Sequence[ComponentPower]) -> NodeEnergy:
+    """Return the energy of a node without a meter: its components and a rest modelled on them."""
     merged, rest = _merge(parts), record.header.rest_model
-    components = total_of([part.power for part in parts])
-    power = components.scaled(1.0 + rest.fraction, boundary="node")
+    power = total_of([part.power for part in parts]).scaled(1.0 + rest.fraction, boundary="node")
     kwh = {name: sum(p.power.energy_kwh() for p in group) for name, group in merged.items()}
-    idle_kwh = sum(part.idle.energy_kwh() for part in parts)
-    deviations = _component_deviations(kwh, merged, rest)
     components_kwh = sum(kwh.values())
-    total_kwh = components_kwh * (1.0 + rest.fraction)
-    low, high = combine(total_kwh, deviations)
-    measured_kwh = sum(p.power.energy_kwh() for p in parts if p.kind != "modelled")
-    kinds: dict[str, MethodKind] = {name: group[0].kind for name, group in merged.items()}
+    bill = _bill(
+        record,
+        parts,
+        power=power,
+        total_kwh=components_kwh * (1.0 + rest.fraction),
+        rest_kwh=components_kwh * rest.fraction,
+        rest_kind="modelled",
+        rest_note=rest.source,
+        measured_kwh=sum(p.power.energy_kwh() for p in parts if p.kind != "modelled"),
+        deviations=_component_deviations(kwh, merged, rest),
+    )
+    gaps = tuple(gap for part in parts for gap in part.gaps)
+    return NodeEnergy(power=power, bill=bill, deviations=_component_deviations(kwh, merged, rest), gaps=gaps)
+
+
+def _metered(record: Record, node: MeteredNode) -> NodeEnergy:
+    """Return the energy of a node with a meter."""
+    bill = _bill(
+        record,
+        node.parts,
+        power=node.power,
+        total_kwh=node.power.energy_kwh(),
+        rest_kwh=node.rest_kwh,
+        rest_kind=node.kind,
+        rest_note=node.note,
+        measured_kwh=node.metered_kwh,
+        deviations=node.deviations,
+    )
+    gaps = tuple(gap for part in node.parts for gap in part.gaps)
+    return NodeEnergy(power=node.power, bill=bill, deviations=node.deviations, gaps=(*gaps, *node.gaps))
+
+
+def _bill(
+    record: Record,
+    parts: Sequence[ComponentPower],
+    *,
+    power: PowerSeries,
+    total_kwh: float,
+    rest_kwh: float,
+    rest_kind: MethodKind,
+    rest_note: str,
+    measured_kwh: float,
+    deviations: Sequence[Deviation],
+) -> EnergyBill:
+    merged = _merge(parts)
+    idle_kwh = sum(part.idle.energy_kwh() for part in parts)
+    kwh = {name: sum(p.power.energy_kwh() for p in group) for name, group in merged.items()}
+    kinds = {name: _worst_kind(group) for name, group in merged.items()}
     notes = {name: "; ".join(dict.fromkeys(p.note for p in group)) for name, group in merged.items()}
-    bill = EnergyBill(
+    low, high = combine(total_kwh, deviations)
+    return EnergyBill(
         boundary="node",
         total_kwh=total_kwh,
         low_kwh=low,
         high_kwh=high,
         idle_kwh=idle_kwh,
-        dynamic_kwh=components_kwh - idle_kwh,
-        rest_kwh=components_kwh * rest.fraction,
+        dynamic_kwh=sum(kwh.values()) - idle_kwh,
+        rest_kwh=rest_kwh,
         by_component={f"{name}_kwh": value for name, value in kwh.items()},
-        method={**kinds, "rest": "modelled"},
-        method_notes={**notes, "rest": rest.source},
+        method={**kinds, "rest": rest_kind},
+        method_notes={**notes, "rest": rest_note},
         measured_fraction=measured_kwh / total_kwh if total_kwh else 0.0,
         known_time_fraction=_known_time_fraction(power, record.end),
         attribution=record.header.attribution,
     )
-    gaps = tuple(gap for part in parts for gap in part.gaps)
-    return NodeEnergy(power=power, bill=bill, deviations=deviations, gaps=gaps)
+
+
+def _worst_kind(parts: Sequence[ComponentPower]) -> MethodKind:
+    """Return the least exact method among the parts of one component."""
+    kinds: tuple[MethodKind, ...] = ("modelled", "gauge", "counter")
+    return min((part.kind for part in parts), key=kinds.index)
 
 
 def _logged(record: Record) -> NodeEnergy | None:

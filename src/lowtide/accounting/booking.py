@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lowtide.accounting.bills import NodeEnergy, emissions_bill, energy_of, node_energy
+from lowtide.accounting.bills import NodeEnergy, emissions_bill, energy_of
 from lowtide.accounting.embodied import embodied_share
+from lowtide.accounting.nodes import node_energy
 from lowtide.accounting.overhead import to_facility
+from lowtide.accounting.phases import phases_bill
 from lowtide.accounting.sci import parse_functional_unit, sci_score
 from lowtide.accounting.uncertainty import Deviation, scale_to
 from lowtide.errors import CoverageError
@@ -83,6 +85,15 @@ def book(
         deviations = scale_to(deviations, pue)
     embodied = _embodied(record)
     accounts = _accounts(power, deviations, intensities, embodied)
+    billed = accounts.location or accounts.marginal
+    marked = phases_bill(
+        record.marks,
+        power=node.power,
+        total_kwh=node.bill.total_kwh,
+        emitting=power,
+        intensity=intensities.location or intensities.marginal,
+        total_g=None if billed is None else billed.g,
+    )
     given = {n: s for n in _ACCOUNTS if (s := getattr(intensities, n)) is not None}
     joined = {n: part for n, s in given.items() if (part := _joined(s, power)) is not None}
     return Entry(
@@ -100,6 +111,10 @@ def book(
         segments=segments,
         version=version,
         problem=problem,
+        phases=marked.phases,
+        outside_phases_kwh=marked.outside_phases_kwh,
+        steps=marked.steps,
+        units=marked.units or {},
     )
 
 

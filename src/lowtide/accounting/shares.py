@@ -12,7 +12,7 @@ from lowtide.series import steps
 from lowtide.series.steps import FloatArray
 from lowtide.series.types import PowerSeries, total_power
 
-__all__ = ["part_of", "total_of", "unattributed"]
+__all__ = ["part_of", "sm_share", "total_of", "unattributed"]
 
 
 def part_of(
@@ -57,6 +57,22 @@ def part_of(
         return dynamic, np.zeros_like(dynamic)
     idle_part = idle * (np.asarray(share) / np.maximum(1.0, total_share))
     return dynamic + idle_part, idle_part
+
+
+def sm_share(run: FloatArray, others: FloatArray, n_others: FloatArray) -> FloatArray:
+    """Return a run's share of a GPU from the SM utilisation of its processes and of the others.
+
+    All of it while nobody else is there or nothing is known; by utilisation while anybody computes; an equal part for
+    the run and for each other process while nobody does.
+
+    >>> none, half = np.array([0.0]), np.array([0.5])
+    >>> sm_share(half, none, none), sm_share(half, half, np.array([1.0])), sm_share(none, none, np.array([3.0]))
+    (array([1.]), array([0.5]), array([0.25]))
+    """
+    total = run + others
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.where(total > 0.0, run / total, 1.0 / (1.0 + n_others))
+    return np.where(np.isnan(share) | (n_others == 0.0), 1.0, share)
 
 
 def total_of(parts: Sequence[PowerSeries]) -> PowerSeries:

@@ -89,7 +89,8 @@ def reprice(
     """Account RUN... again with another intensity or PUE; earlier bills stay, superseded."""
     from lowtide.reporting.summary import carbon_words
     from lowtide.reporting.view import view_plain
-    from lowtide.runtime.repricing import reprice_run, stale_runs
+    from lowtide.runtime.grid_access import grid_access
+    from lowtide.runtime.repricing import reprice_run, restate_run, stale_runs
     from lowtide.runtime.views import read_view
 
     if not run and not every:
@@ -97,20 +98,27 @@ def reprice(
     config = config_with(**flags)
     store = closed_ledger(config)
     ids = [store.find(query) for query in run] or (stale_runs(store) if stale else store.ids())
-    documents, failed = [], 0
-    for run_id in ids:
-        try:
-            reprice_run(store, run_id, config, gaps=gaps)
-        except LowtideError as error:
-            if len(ids) == 1:
-                raise
-            failed += 1
-            click.echo(f"lowtide: {run_id}: {error}", err=True)
-            continue
-        view = read_view(store, run_id)
-        documents.append(view_plain(view))
-        if not as_json:
-            click.echo(f"{run_id} {view.header.name}: {carbon_words(view)}")
+    documents, failed, unchanged = [], 0, 0
+    again = restate_run if stale else reprice_run
+    with grid_access(config) as access:
+        for run_id in ids:
+            try:
+                if again(store, run_id, config, gaps=gaps, access=access) is None:
+                    unchanged += 1
+                    continue
+            except LowtideError as error:
+                if len(ids) == 1:
+                    raise
+                failed += 1
+                click.echo(f"lowtide: {run_id}: {error}", err=True)
+                continue
+            view = read_view(store, run_id)
+            documents.append(view_plain(view))
+            if not as_json:
+                click.echo(f"{run_id} {view.header.name}: {carbon_words(view)}")
+    if unchanged:
+        plural = "run rests" if unchanged == 1 else "runs rest"
+        click.echo(f"lowtide: {unchanged} {plural} on as good as is known; nothing was changed", err=True)
     if as_json:
-        emit_json({"repriced": documents, "n_failed": failed})
+        emit_json({"repriced": documents, "n_failed": failed, "n_unchanged": unchanged})
     return 1 if failed else 0

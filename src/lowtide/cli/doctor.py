@@ -8,12 +8,28 @@ from lowtide.cli.options import config_with, emit_json, json_option, ledger_opti
 
 
 @click.command(epilog="Example: lowtide doctor")
+@click.option(
+    "--calibrate",
+    is_flag=True,
+    help="Fit the CPU and memory models on a short load, where something measures.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=3.0),
+    default=30.0,
+    show_default=True,
+    help="Length of that load [s].",
+)
 @json_option
 @ledger_option
-def doctor(as_json: bool, ledger: str | None) -> None:
+def doctor(calibrate: bool, seconds: float, as_json: bool, ledger: str | None) -> None:
     """Say which sensors work here, what each covers, how well, and how to get what is missing."""
-    from lowtide.runtime.diagnosis import diagnose
+    from lowtide.runtime.diagnosis import calibrate_here, diagnose
 
+    if calibrate:
+        for line in calibrate_here(seconds=seconds):
+            click.echo(line)
+        return
     found = diagnose(config_with(ledger=ledger))
     if as_json:
         emit_json(found)

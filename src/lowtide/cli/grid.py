@@ -1,55 +1,49 @@
-"""``lowtide grid``: zones and their intensity."""
+"""``lowtide grid``: zones, providers and intensity; each command is loaded when it is called."""
 
 from __future__ import annotations
 
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Final
+
 import click
 
-from lowtide.cli.options import emit_json, json_option, table
+__all__ = ["GRID_COMMANDS", "grid"]
+
+GRID_COMMANDS: Final[dict[str, str]] = {
+    "zones": "lowtide.cli.grid_zones:zones",
+    "providers": "lowtide.cli.grid_zones:providers",
+    "now": "lowtide.cli.grid_values:now",
+    "history": "lowtide.cli.grid_values:history",
+    "forecast": "lowtide.cli.grid_score:forecast",
+    "score": "lowtide.cli.grid_score:score",
+    "import": "lowtide.cli.grid_files:import_",
+    "export": "lowtide.cli.grid_files:export",
+}
+"""Where each command lives."""
 
 
-@click.group()
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [
+            name for name, place in GRID_COMMANDS.items() if find_spec(place.partition(":")[0]) is not None
+        ]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        module, _, attribute = GRID_COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        from lowtide.errors import near_matches
+
+        if args and args[0] not in self.list_commands(ctx) and not args[0].startswith("-"):
+            ctx.fail(f"no command {args[0]!r}{near_matches(args[0], self.list_commands(ctx))}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_LazyGroup)
 def grid() -> None:
-    """Zones and their intensity."""
-
-
-@grid.command("zones", epilog="Example: lowtide grid zones texas")
-@click.argument("words", nargs=-1)
-@json_option
-def zones(words: tuple[str, ...], as_json: bool) -> None:
-    """List zones whose key, name, country or cloud region holds all WORDS."""
-    from lowtide.grid.zones import ZoneMatch, search_zones
-
-    def level(match: ZoneMatch) -> tuple[float | None, str]:
-        mean = yearly_mean(match.zone.key, "lifecycle")
-        if mean is None:
-            return None, "none"
-        return mean.g_per_kwh, "hourly" if match.zone.has_profile else "yearly mean only"
-
-    from lowtide.data.intensity import yearly_mean
-
-    found = search_zones(" ".join(words))
-    if as_json:
-        rows = []
-        for match in found:
-            g_per_kwh, kind = level(match)
-            rows.append(
-                {
-                    "zone": match.zone.key,
-                    "name": match.zone.name,
-                    "country": match.zone.country,
-                    "typical_g_per_kwh": g_per_kwh,
-                    "typical": kind,
-                    "cloud_regions": [region.key for region in match.regions],
-                }
-            )
-        emit_json({"zones": rows})
-        return
-    if not found:
-        click.echo("no zone holds these words; try a country's name, or a cloud region like aws:us-west-2")
-        return
-    cells = []
-    for match in found:
-        g_per_kwh, kind = level(match)
-        typical = "-" if g_per_kwh is None else f"{g_per_kwh:.0f} g/kWh"
-        cells.append((match.zone.key, match.zone.name, typical, kind, " ".join(r.key for r in match.regions)))
-    click.echo(table(("zone", "name", "typical mean", "typical values", "cloud regions"), cells, right=(2,)))
+    """Zones, providers and their intensity."""

@@ -20,11 +20,33 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "runs": ("lowtide.cli.runs:runs", "the runs of the ledger"),
         "report": ("lowtide.cli.report:report", "a statement for a paper, a model card, a colleague"),
         "plan": ("lowtide.cli.plan:plan", "when, where and how hard to run a job so that it emits least"),
+        "estimate": ("lowtide.cli.estimate:estimate", "what a training will take, before it starts"),
         "grid": ("lowtide.cli.grid:grid", "zones and their intensity"),
         "doctor": ("lowtide.cli.doctor:doctor", "which sensors work here and how to get better ones"),
     },
     "Plan": {
         "sweep": ("lowtide.cli.sweep:sweep", "what waiting would have saved at every start of a year"),
+    },
+    "Measure": {
+        "attach": ("lowtide.cli.attach:attach", "record a process that is already running"),
+        "record": ("lowtide.cli.record:record", "record a whole machine, and cut runs out of it afterwards"),
+    },
+    "Estimates": {
+        "check": ("lowtide.cli.check:check", "what cannot be true of a claimed footprint"),
+        "compare": ("lowtide.cli.compare:compare", "the same training under other calculators' assumptions"),
+        "levers": ("lowtide.cli.levers:levers", "what would lower it, by how much, and at what price"),
+        "lifecycle": (
+            "lowtide.cli.lifecycle:lifecycle",
+            "training, queries, hardware and water over a model's life",
+        ),
+        "federated": (
+            "lowtide.cli.federated:federated",
+            "training on many devices against training in one place",
+        ),
+        "scaling": (
+            "lowtide.cli.scaling:scaling",
+            "what a smaller error costs, and which runs were worth it",
+        ),
     },
     "Accounts": {
         "account": ("lowtide.cli.account:account", "bill a power log that already exists"),

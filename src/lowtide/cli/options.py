@@ -48,7 +48,7 @@ def intensity_options(function: F) -> F:
             click.option(
                 "--intensity", metavar="FILE|G", help="A CSV or Parquet file, or a constant in g/kWh."
             ),
-            click.option("--provider", metavar="NAME", help="Where intensity comes from (default: typical)."),
+            click.option("--provider", metavar="NAME", help="Where intensity comes from (default: best)."),
             click.option(
                 "--basis", metavar="average|marginal", help="Average (default) or marginal intensity."
             ),

@@ -91,7 +91,7 @@ if TYPE_CHECKING:
 @click.option("--robust", is_flag=True, help="Wait only where the past says it pays, to within 1 %.")
 @click.option("--plot", metavar="FILE", help="Draw the plans as PNG, SVG or PDF.")
 @click.option("--intensity", metavar="FILE|G", help="A CSV or Parquet file, or a constant in g/kWh.")
-@click.option("--provider", metavar="NAME", help="Where intensity comes from (default: typical).")
+@click.option("--provider", metavar="NAME", help="Where intensity comes from (default: best).")
 @click.option("--basis", metavar="average|marginal", help="What to minimise (default: average).")
 @click.option("--factors", metavar="lifecycle|direct", help="Lifecycle (default) or direct factors.")
 @json_option

@@ -38,20 +38,31 @@ def runs(limit: int, name: str | None, as_json: bool, ledger: str | None) -> Non
 
 @click.command(epilog="Example: lowtide show last --json")
 @click.argument("run")
+@click.option(
+    "--predict-steps", type=float, metavar="N", help="Predict the whole of N steps from those done so far."
+)
 @json_option
 @ledger_option
-def show(run: str, as_json: bool, ledger: str | None) -> None:
+def show(run: str, predict_steps: float | None, as_json: bool, ledger: str | None) -> None:
     """Show RUN: an id, the beginning of one, a name (its latest run), or `last`."""
+    from lowtide.reporting.progress import prediction_plain
+    from lowtide.reporting.progress_text import prediction_lines
     from lowtide.reporting.text import show_text
     from lowtide.reporting.view import view_plain
     from lowtide.runtime.views import read_view
 
     store = closed_ledger(config_with(ledger=ledger))
     view = read_view(store, store.find(run))
+    made = None
+    if predict_steps is not None:
+        from lowtide.runtime.predicting import predict_run
+
+        made = predict_run(store, view.header.run_id, total_steps=predict_steps)
     if as_json:
-        emit_json(view_plain(view))
+        predicted = {} if made is None else {"predicted": prediction_plain(made)}
+        emit_json({**view_plain(view), **predicted})
     else:
-        click.echo(show_text(view))
+        click.echo("\n".join([show_text(view), *([] if made is None else prediction_lines(made))]))
 
 
 def count_of(n: int, noun: str) -> str:

@@ -10,7 +10,9 @@ from lowtide.model.energy import Boundary
 __all__ = ["Channel", "Component", "Consumer", "Kind", "Quantity", "Site"]
 
 Component = Literal["cpu", "memory", "gpu", "node", "other"]
-Quantity = Literal["energy", "power", "cpu_time", "memory_bytes", "shares", "claims"]
+Quantity = Literal[
+    "energy", "power", "cpu_time", "memory_bytes", "shares", "claims", "utilization", "processes"
+]
 Kind = Literal["counter", "gauge", "step"]
 Consumer = Literal["machine", "run"]
 
@@ -26,7 +28,7 @@ class Channel:
     sensor : str
         Name of the sensor that reads it.
     component : {"cpu", "memory", "gpu", "node", "other"}
-    quantity : {"energy", "power", "cpu_time", "memory_bytes", "shares", "claims"}
+    quantity : {"energy", "power", "cpu_time", "memory_bytes", "shares", "claims", "utilization", "processes"}
     kind : {"counter", "gauge", "step"}
         A counter only grows (integers in the journal), a gauge is the value now (floats), a step is the mean
         until the next reading (floats; what a power log that was accounted is kept as).
@@ -47,6 +49,14 @@ class Channel:
         90 % interval of the true value as a fraction of the reading.
     method : str
         How the figure comes about, in words fit for a bill.
+    part : str
+        The physical part that an energy or power is of, in words that every sensor of it uses: ``cpu/0``,
+        ``memory/0``, ``gpu/nvidia/GPU-5f..``, ``gpu/0`` (maker unknown), ``module/0`` (a processor with the
+        GPU on its board), ``node``. Two channels of one part measure the same watts. Empty: a part of its own.
+    in_scope : bool
+        Whether the run may use the device; one that is read only because a node meter contains it is not billed.
+    update_s, window_s : float
+        Period at which the device renews a figure and time over which it averages one [s]; 0 is at once.
     """
 
     name: str
@@ -63,6 +73,10 @@ class Channel:
     low_fraction: float = 1.0
     high_fraction: float = 1.0
     method: str = ""
+    part: str = ""
+    in_scope: bool = True
+    update_s: float = 0.0
+    window_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

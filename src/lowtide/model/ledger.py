@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from lowtide.model.energy import Boundary
@@ -19,8 +19,11 @@ __all__ = [
     "IntensityUsed",
     "JoinedIntensity",
     "MethodKind",
+    "PhaseBill",
     "RangePart",
     "SciScore",
+    "StepBill",
+    "UnitBill",
 ]
 
 MethodKind = Literal["counter", "gauge", "modelled"]
@@ -170,6 +173,79 @@ class SciScore:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseBill:
+    """What the run drew between the beginning and the end of a phase.
+
+    Attributes
+    ----------
+    name, process : str
+    start_ns, end_ns : int
+    depth : int
+        0 for a phase in no other one.
+    parent : int or None
+        Index of the phase it is in, whose energy contains this one's.
+    energy_kwh : float
+        At the bill's boundary.
+    emissions_g : float or None
+        Of the covered energy; None where nothing is covered.
+    known_time_fraction : float
+        Share of the phase for which power is known.
+    steps : float
+    counts : mapping of name to number
+    ended : bool
+        False when the job ended first, or when the phase around it did.
+    """
+
+    name: str
+    process: str
+    start_ns: int
+    end_ns: int
+    depth: int
+    parent: int | None
+    energy_kwh: float
+    emissions_g: float | None
+    known_time_fraction: float
+    steps: float
+    counts: Mapping[str, float]
+    ended: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepBill:
+    """Energy of a step: between the first and the last one, and with all that is around them.
+
+    Attributes
+    ----------
+    n : float
+        Steps done.
+    first_ns, last_ns : int
+        When the first and the last of them were marked [ns].
+    energy_per_step_j : float or None
+        From the first mark to the last, over the steps in between; None with one mark only.
+    total_per_step_j : float
+        The run's whole energy over all steps.
+    emissions_per_step_g : float or None
+        The run's emissions over all steps.
+    """
+
+    n: float
+    first_ns: int
+    last_ns: int
+    energy_per_step_j: float | None
+    total_per_step_j: float
+    emissions_per_step_g: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitBill:
+    """The run's whole energy and emissions over the number of things it counted."""
+
+    n: float
+    energy_per_unit_j: float
+    emissions_per_unit_g: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JoinedIntensity:
     """The intensity steps a bill was joined with, kept so that it can be recomputed years later."""
 
@@ -202,6 +278,13 @@ class Entry:
         Version of lowtide that made it.
     problem : str
         Why emissions are missing, empty when nothing is wrong.
+    phases : tuple of PhaseBill
+        In order of their beginning.
+    outside_phases_kwh : float or None
+        Energy in no phase; with the phases of depth 0 of one process it sums to the total.
+    steps : StepBill or None
+    units : mapping of name to UnitBill
+        By what was counted.
     """
 
     id: str
@@ -218,3 +301,7 @@ class Entry:
     segments: Mapping[str, str]
     version: str
     problem: str = ""
+    phases: tuple[PhaseBill, ...] = ()
+    outside_phases_kwh: float | None = None
+    steps: StepBill | None = None
+    units: Mapping[str, UnitBill] = field(default_factory=dict)

@@ -16,7 +16,11 @@ __all__ = [
     "Attribution",
     "Event",
     "Gap",
+    "GaugeSummary",
     "GridChoice",
+    "Marks",
+    "PhaseMark",
+    "RankPlace",
     "Readings",
     "Record",
     "RunEnd",
@@ -59,6 +63,31 @@ class GridChoice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RankPlace:
+    """Which of the processes of a launch (torchrun, mpirun, srun) a recording is of.
+
+    Attributes
+    ----------
+    key : str
+        What the launcher's environment says that is the same for all its processes and for no other launch.
+    launcher : str
+        ``torchrun``, ``mpi``, ``slurm`` or ``environment``.
+    rank, n_ranks : int
+    attempt : int
+        How often the launcher had started its processes again.
+    cpus : tuple of int
+        CPUs it is bound to.
+    """
+
+    key: str
+    launcher: str
+    rank: int
+    n_ranks: int
+    attempt: int = 0
+    cpus: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunHeader:
     """Everything known about a run before it starts; written once, never changed.
 
@@ -92,6 +121,10 @@ class RunHeader:
         Version of lowtide.
     journal_dir : str
         Folder of the run's journals on the node.
+    rank : RankPlace or None
+        For one process of a launch; `run_id` is then the path of its folder, ``RUN_ID/ranks/r0003-0``.
+    n_ranks : int or None
+        For a run of several processes, how many the launcher starts.
     """
 
     run_id: str
@@ -118,6 +151,19 @@ class RunHeader:
     parent_run_id: str | None = None
     version: str = ""
     journal_dir: str = ""
+    rank: RankPlace | None = None
+    n_ranks: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GaugeSummary:
+    """A gauge over a run, in the SI unit of its quantity."""
+
+    quantity: str
+    device: str
+    mean: float
+    least: float
+    greatest: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,12 +172,30 @@ class Telemetry:
 
     Peak memory is the kernel's for the largest process of the command; where that is not known, the largest
     sum over its processes that was read.
+
+    Attributes
+    ----------
+    cpu_seconds : float or None
+    peak_memory_bytes, disk_read_bytes, disk_write_bytes : int or None
+    network_received_bytes, network_sent_bytes : int or None
+        Of the run's network namespace, where that is not the machine's own.
+    cpu_utilization : float or None
+        CPU time over duration and the CPUs the run may use.
+    gauges : mapping of channel to GaugeSummary
+        What sensors said beside power: utilisation, memory, clocks, temperature.
+    software : mapping of name to version
+        Python, the machine-learning libraries that are installed, the GPU driver.
     """
 
     cpu_seconds: float | None = None
     peak_memory_bytes: int | None = None
     disk_read_bytes: int | None = None
     disk_write_bytes: int | None = None
+    network_received_bytes: int | None = None
+    network_sent_bytes: int | None = None
+    cpu_utilization: float | None = None
+    gauges: Mapping[str, GaugeSummary] = field(default_factory=dict)
+    software: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,9 +256,36 @@ class Readings:
     raw: IntArray | FloatArray
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseMark:
+    """Where a phase begins or ends; each process, and each thread of one, nests its phases by itself."""
+
+    t_ns: int
+    begins: bool
+    process: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Marks:
+    """What a job said about its own progress.
+
+    ``step_t_ns`` int64 (n,) with ``step_n`` float64 (n,): so many steps were done by then, since the mark
+    before; ``counts`` the same as (name, t_ns, number).
+    """
+
+    phases: tuple[PhaseMark, ...]
+    step_t_ns: IntArray
+    step_n: FloatArray
+    counts: tuple[tuple[str, int, float], ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Record:
-    """A run as recorded, whether measured, executed or simulated: what accounting accounts."""
+    """A run as recorded, whether measured, executed or simulated: what accounting accounts.
+
+    `parts` are the nodes of a run of many processes, each a record of its own; `readings` are then empty.
+    """
 
     header: RunHeader
     readings: Mapping[str, Readings]
@@ -204,3 +295,5 @@ class Record:
     start_ns: int
     end_ns: int
     end: RunEnd | None
+    marks: Marks | None = None
+    parts: tuple[Record, ...] = ()

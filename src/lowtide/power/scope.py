@@ -71,6 +71,14 @@ class CgroupScope:
         cpu_ns = int(data.split(None, 2)[1]) * 1000 if self._v2 else int(data)
         return TreeUse(cpu_ns, self._memory_bytes(), 0)
 
+    def pids(self) -> frozenset[int]:
+        """Return the processes in the group itself."""
+        try:
+            with open(f"{self._path}/cgroup.procs", "rb") as file:
+                return frozenset(int(line) for line in file)
+        except (OSError, ValueError):
+            return frozenset()
+
     def _memory_bytes(self) -> int:
         try:
             with open(f"{self._path}/memory.current", "rb") as file:
@@ -96,6 +104,14 @@ class PsutilScope:
         self._root = psutil.Process(root)
         self._include_root = include_root
         self._floor = 0
+
+    def pids(self) -> frozenset[int]:
+        """Return the living members."""
+        try:
+            members = {process.pid for process in self._root.children(recursive=True)}
+        except self._psutil.Error:
+            members = set()
+        return frozenset(members | ({self._root.pid} if self._include_root else set()))
 
     def use(self) -> TreeUse:
         """Return what the tree has used so far."""

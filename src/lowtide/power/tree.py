@@ -7,8 +7,10 @@ waited-for time then carries them. Without a reaper a member whose parent is out
 remembered with what was last seen of it.
 
 Nothing can have joined, left or been waited for while the kernel has made no process and every member still
-has its clock, so a quiet look reads /proc/loadavg and one CPU clock per member (nanoseconds); otherwise /proc
-is searched for new members and each one's stat is read. What cannot be seen: children of a parent that
+has its clock, so a quiet look reads /proc/loadavg and one CPU clock per member (nanoseconds); otherwise new members are
+looked for and each one's stat is read. The kernel numbers processes one after the other, so the new ones are those
+between the last number then and now; all of /proc is listed only when these are many, the numbers have begun again,
+or it has not been done for a while. What cannot be seen: children of a parent that
 ignores SIGCHLD, which the kernel credits to nobody.
 """
 
@@ -27,6 +29,8 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 _MAX_OPEN = 200
 _QUIET_LOOKS = 10
 _SCHED_CLOCK = 2
+_MOST_PROBES = 48
+_PROBING_LOOKS = 20
 
 
 class TreeUse(NamedTuple):
@@ -127,7 +131,7 @@ class ProcessTree:
         self._known: set[str] = {str(root)}
         self._loadavg_fd = os.open(f"{proc}/loadavg", os.O_RDONLY | os.O_CLOEXEC)
         self._last_pid = b""
-        self._quiet = 0
+        self._quiet = self._probing = 0
         self._retired_ns = self._waited_ns = self._floor_ns = self._rss_bytes = 0
         path = f"{proc}/{root}/stat"
         self._root_member = _Member(root, path, _parse_stat(_read(path)), True)
@@ -139,6 +143,10 @@ class ProcessTree:
         self._try_add(str(pid), lambda _: True)
         self._last_pid = b""
 
+    def pids(self) -> frozenset[int]:
+        """Return the members as of the last look."""
+        return frozenset(self._members)
+
     def use(self) -> TreeUse:
         """Return what the tree has used so far; CPU time never falls."""
         total_ns = -1
@@ -147,8 +155,8 @@ class ProcessTree:
             self._quiet += 1
             total_ns = self._quiet_total_ns()
         if total_ns < 0:
-            self._last_pid, self._quiet = last_pid, 0
-            self._discover()
+            before, self._last_pid, self._quiet = self._last_pid, last_pid, 0
+            self._discover(_numbers_between(before, last_pid))
             total_ns = self._full_total_ns()
         self._floor_ns = max(self._floor_ns, total_ns)
         return TreeUse(self._floor_ns, self._rss_bytes, len(self._members))
@@ -206,8 +214,15 @@ class ProcessTree:
             self._known.discard(member.path.split("/")[-2])
             member.close()
 
-    def _discover(self) -> None:
+    def _discover(self, numbers: range | None) -> None:
         """Look for new members among the processes that have appeared since the last look."""
+        if numbers is not None and self._probing < _PROBING_LOOKS:
+            self._probing += 1
+            new = [str(pid) for pid in numbers if pid not in self._members]
+            while sum(self._try_add(name, self._belongs) for name in new if int(name) not in self._members):
+                pass
+            return
+        self._probing = 0
         present = {name for name in os.listdir(self._proc) if name[0] <= "9"}
         new = sorted(present - self._known, key=int)
         self._known &= present
@@ -229,10 +244,21 @@ class ProcessTree:
         path = f"{self._proc}/{name}/stat"
         try:
             stat = _parse_stat(_read(path))
-            if not belongs(stat):
+            if not belongs(stat) or not self._is_process(name):
                 return False
             self._members[pid] = _Member(pid, path, stat, len(self._members) < _MAX_OPEN)
         except (OSError, ValueError, IndexError):
             return False  # it came and went while we looked: its parent has its time
         self._known.add(name)
         return True
+
+    def _is_process(self, name: str) -> bool:
+        """Return whether a number is a process's: a thread has a folder in /proc too, that only a listing hides."""
+        return f"\nTgid:\t{name}\n".encode() in _read(f"{self._proc}/{name}/status")
+
+
+def _numbers_between(before: bytes, after: bytes) -> range | None:
+    """Return the numbers the kernel has given since; None where they are too many to try, or unknown."""
+    if not (before.isdigit() and after.isdigit()) or not 0 < int(after) - int(before) <= _MOST_PROBES:
+        return None
+    return range(int(before) + 1, int(after) + 1)

@@ -9,6 +9,7 @@ from typing import Any
 from lowtide.model.ledger import EmissionsBill, Entry
 from lowtide.model.record import RunEnd, RunHeader, RunStatus
 from lowtide.quantities import format_instant
+from lowtide.reporting.progress import progress_plain
 
 __all__ = ["RunView", "emissions_plain", "status_of", "view_plain"]
 
@@ -126,7 +127,13 @@ def view_plain(view: RunView) -> dict[str, Any]:
 def _bill_plain(entry: Entry | None) -> dict[str, Any]:
     if entry is None:
         nothing = ("energy", "pue", "facility_kwh", "sci", "n_readings")
-        return {**dict.fromkeys(nothing), "gaps": [], "emissions": dict.fromkeys(_ACCOUNTS), "problem": ""}
+        return {
+            **dict.fromkeys(nothing),
+            "gaps": [],
+            "emissions": dict.fromkeys(_ACCOUNTS),
+            "problem": "",
+            **progress_plain(None),
+        }
     return {
         "n_readings": entry.n_readings,
         "gaps": [
@@ -144,6 +151,7 @@ def _bill_plain(entry: Entry | None) -> dict[str, Any]:
         "emissions": emissions_plain(entry),
         "sci": _plain(entry.sci),
         "problem": entry.problem,
+        **progress_plain(entry),
     }
 
 

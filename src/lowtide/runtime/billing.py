@@ -2,106 +2,39 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import replace
-from typing import Any, Literal
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lowtide.accounting.booking import Intensities, book
 from lowtide.errors import InputError, LowtideError
-from lowtide.model.ledger import Entry, JoinedIntensity
+from lowtide.model.ledger import EmissionsBill, Entry, JoinedIntensity
 from lowtide.model.record import GridChoice, Record
+from lowtide.model.signal import STATUSES
 from lowtide.quantities import format_instant
+from lowtide.runtime.grid_signals import check_intensity, fill_with_typical, intensities_for
 from lowtide.series.types import IntensitySeries
 from lowtide.stores.codec import from_plain, to_plain
 from lowtide.stores.ledger import Ledger
 from lowtide.stores.records import read_record, segment_hashes
 
-__all__ = ["bill", "intensities_for", "make_entry", "reprice", "verify"]
+if TYPE_CHECKING:
+    from lowtide.runtime.grid_access import GridAccess
 
-
-_FactorsAsked = Literal["lifecycle", "direct"] | None
-
-
-def _from_input(
-    text: str, choice: GridChoice, factors: _FactorsAsked, start_ns: int, end_ns: int
-) -> IntensitySeries:
-    """Return the intensity of a file or constant as the user gave it."""
-    from lowtide.data.zones import resolve_zone
-    from lowtide.grid.files import constant_g_per_kwh, read_intensity
-
-    is_number = constant_g_per_kwh(text) is not None and not os.path.exists(text)
-    series = read_intensity(
-        text,
-        zone=None if is_number else choice.zone,
-        basis=choice.basis,
-        factors=factors,
-        resolve=resolve_zone,
-        window_ns=(start_ns, end_ns),
-    )
-    if is_number and choice.zone is not None:
-        series = replace(series, signal=replace(series.signal, zone=choice.zone))
-    return series
-
-
-def intensities_for(choice: GridChoice, *, start_ns: int, end_ns: int) -> Intensities:
-    """Return the signals for a window, each None where there is none.
-
-    Raises
-    ------
-    InputError
-        If a file cannot be read, or the zone has no values.
-    """
-    location = _location(choice, choice.factors, start_ns, end_ns)
-    market = None
-    if choice.market is not None:
-        given = replace(choice, zone=None, basis=None)
-        market = _from_input(choice.market, given, None, start_ns, end_ns)
-    if location is None or location.signal.basis == "marginal":
-        return Intensities(marginal=location, market=market)
-    direct = _direct_beside(choice, location, start_ns, end_ns)
-    return Intensities(location=location, direct=direct, market=market)
-
-
-def _direct_beside(
-    choice: GridChoice, location: IntensitySeries, start_ns: int, end_ns: int
-) -> IntensitySeries | None:
-    """Return the same signal with direct factors, None where the source has none."""
-    if location.signal.factors != "lifecycle" or choice.factors == "direct":
-        return None
-    try:
-        direct = _location(choice, "direct", start_ns, end_ns)
-    except InputError:
-        return None  # the figure beside is simply not there
-    return direct if direct is not None and direct.signal.factors == "direct" else None
-
-
-def _location(
-    choice: GridChoice, factors: _FactorsAsked, start_ns: int, end_ns: int
-) -> IntensitySeries | None:
-    if choice.intensity is not None:
-        return _from_input(choice.intensity, choice, factors, start_ns, end_ns)
-    if choice.zone is None:
-        return None
-    if choice.basis == "marginal":
-        raise InputError("typical intensity is average only; give a marginal one with --intensity FILE")
-    from lowtide.grid.typical import typical_intensity
-
-    return typical_intensity(choice.zone, start_ns, end_ns, factors=factors or "lifecycle")
-
-
-def check_intensity(choice: GridChoice) -> None:
-    """Read the intensity a run would be billed with, so that a mistake shows before the run.
-
-    Raises
-    ------
-    InputError
-        As :func:`intensities_for`.
-    """
-    now_ns = time.time_ns()
-    intensities_for(choice, start_ns=now_ns, end_ns=now_ns + 3_600_000_000_000)
+__all__ = [
+    "bill",
+    "check_intensity",
+    "fill_with_typical",
+    "intensities_for",
+    "make_entry",
+    "measured_share",
+    "reprice",
+    "reprice_if_better",
+    "verify",
+]
 
 
 def make_entry(
@@ -111,10 +44,14 @@ def make_entry(
     choice: GridChoice | None = None,
     pue: float | None = None,
     problem: str = "",
+    access: GridAccess | None = None,
 ) -> Entry:
-    """Return a bill of a record, not kept yet."""
+    """Return a bill of a record, not kept yet; without `access` providers are not asked."""
+    from lowtide.runtime.grid_access import cached_only
+
     choice = choice or record.header.grid
-    intensities = intensities_for(choice, start_ns=record.start_ns, end_ns=record.end_ns)
+    with access or cached_only() as grid:
+        intensities = intensities_for(choice, start_ns=record.start_ns, end_ns=record.end_ns, access=grid)
     return book(
         record,
         intensities,
@@ -129,11 +66,15 @@ def make_entry(
 def bill(ledger: Ledger, run_id: str) -> Entry:
     """Bill a closed run and keep the entry.
 
-    An intensity that can no longer be read costs the emissions, never the energy.
+    An intensity that can no longer be read costs the emissions, never the energy. Providers are asked for some
+    seconds at most (setting `grid_timeout`); what they do not say by then is stood in for, and `reprice` makes
+    it good.
     """
+    from lowtide.runtime.grid_access import at_run_end
+
     record = read_record(ledger, run_id)
     try:
-        entry = make_entry(record, ledger)
+        entry = make_entry(record, ledger, access=at_run_end())
     except InputError as error:
         entry = make_entry(record, ledger, choice=GridChoice(), problem=str(error))
     return replace(entry, id=ledger.add_entry(run_id, _plain(entry)))
@@ -146,7 +87,13 @@ def _plain(entry: Entry) -> dict[str, object]:
 
 
 def reprice(
-    ledger: Ledger, run_id: str, *, choice: GridChoice, pue: float | None, gaps: str | None = None
+    ledger: Ledger,
+    run_id: str,
+    *,
+    choice: GridChoice,
+    pue: float | None,
+    gaps: str | None = None,
+    access: GridAccess | None = None,
 ) -> Entry:
     """Account a stored run again with another intensity or PUE; earlier bills stay, superseded.
 
@@ -156,16 +103,57 @@ def reprice(
         The new signal.
     gaps : {"partial", "typical"}, optional
         What to do where the intensity does not cover the power; without it that is refused.
+    access : GridAccess, optional
+        As for :func:`~lowtide.runtime.grid_signals.intensities_for`.
 
     Raises
     ------
     InputError, CoverageError
     """
+    entry = _accounted(ledger, run_id, choice, pue, gaps, access)
+    return replace(entry, id=ledger.add_entry(run_id, _plain(entry)))
+
+
+def reprice_if_better(
+    ledger: Ledger,
+    run_id: str,
+    *,
+    choice: GridChoice,
+    pue: float | None,
+    gaps: str | None = None,
+    access: GridAccess | None = None,
+) -> Entry | None:
+    """Account a stored run again and keep that only if it rests on better values: measured before estimated,
+    estimated before forecast, forecast before typical.
+
+    Returns
+    -------
+    Entry or None
+        The entry that was kept; None when it would be no better than the newest one.
+
+    Raises
+    ------
+    InputError, CoverageError
+    """
+    entry = _accounted(ledger, run_id, choice, pue, gaps, access)
+    if not _is_better(entry, ledger.last_entry(run_id), ledger.run_dir(run_id)):
+        return None
+    return replace(entry, id=ledger.add_entry(run_id, _plain(entry)))
+
+
+def _accounted(
+    ledger: Ledger,
+    run_id: str,
+    choice: GridChoice,
+    pue: float | None,
+    gaps: str | None,
+    access: GridAccess | None,
+) -> Entry:
     from lowtide.accounting.booking import node_energy
     from lowtide.accounting.operational import check_covers
 
     record = read_record(ledger, run_id)
-    intensities = intensities_for(choice, start_ns=record.start_ns, end_ns=record.end_ns)
+    intensities = intensities_for(choice, start_ns=record.start_ns, end_ns=record.end_ns, access=access)
     power = node_energy(record).power
     if intensities.location is not None:
         if gaps is None:
@@ -173,7 +161,7 @@ def reprice(
         elif gaps == "typical":
             filled = fill_with_typical(intensities.location, power.start_ns, power.end_ns)
             intensities = replace(intensities, location=filled)
-    entry = book(
+    return book(
         record,
         intensities,
         made=format_instant(time.time_ns()),
@@ -181,46 +169,39 @@ def reprice(
         version=record.header.version,
         pue=pue,
     )
-    return replace(entry, id=ledger.add_entry(run_id, _plain(entry)))
 
 
-def fill_with_typical(intensity: IntensitySeries, start_ns: int, end_ns: int) -> IntensitySeries:
-    """Return the series over the window with unknown steps filled from the zone's typical profile.
+def measured_share(bill: EmissionsBill | None) -> float:
+    """Return the share of a run's energy that is billed with measured intensity.
 
-    Raises
-    ------
-    InputError
-        If the series has no zone, or its basis is not the average.
+    >>> measured_share(None)
+    0.0
     """
-    from lowtide.grid.typical import typical_intensity
-    from lowtide.series import steps
+    if bill is None or bill.g is None:
+        return 0.0
+    return bill.covered_fraction * bill.status_fractions.get("measured", 0.0)
 
-    zone = intensity.signal.zone
-    if zone is None or intensity.signal.basis != "average":
-        raise InputError(
-            "only an average intensity with a zone can be filled with typical values; pass --gaps partial"
-        )
-    factors: Literal["lifecycle", "direct"] = (
-        "direct" if intensity.signal.factors == "direct" else "lifecycle"
+
+def _is_better(entry: Entry, kept: dict[str, Any] | None, path: str) -> bool:
+    """Return whether a bill rests on better intensity than the one that was kept, in one account at least."""
+    if kept is None:
+        return True
+    before = from_plain(Entry, kept, path=path).emissions
+    after = entry.emissions
+    return any(
+        _shares(getattr(after, name)) > _shares(getattr(before, name)) for name in ("location", "marginal")
     )
-    typical = typical_intensity(zone, start_ns, end_ns, factors=factors)
-    edges = np.union1d(intensity.edges_ns, typical.edges_ns)
-    edges = edges[(edges >= start_ns) & (edges <= end_ns)]
-    edges = np.union1d(edges, np.array([start_ns, end_ns], dtype=np.int64))
-    given = steps.at(intensity.edges_ns, intensity.intensity_g_per_kwh, edges[:-1])
-    codes = steps.at(intensity.edges_ns, intensity.status.astype(np.float64), edges[:-1])
-    missing = np.isnan(given)
-    filler = steps.at(typical.edges_ns, typical.intensity_g_per_kwh, edges[:-1])
-    return IntensitySeries(
-        edges_ns=edges,
-        intensity_g_per_kwh=np.where(missing, filler, given),
-        status=np.where(missing, 3, codes).astype(np.uint8),
-        signal=replace(
-            intensity.signal,
-            source=f"{intensity.signal.source}; gaps: {typical.signal.source}",
-            spread=typical.signal.spread if missing.any() else intensity.signal.spread,
-        ),
-    )
+
+
+def _shares(bill: EmissionsBill | None) -> tuple[float, ...]:
+    """Return which share of the energy is billed with measured values, with those or estimates, and so on.
+
+    Rounded, so that the same bill made twice is no better than itself.
+    """
+    if bill is None or bill.g is None:
+        return (0.0,) * len(STATUSES)
+    parts = [bill.covered_fraction * bill.status_fractions.get(status, 0.0) for status in STATUSES]
+    return tuple(round(share, 9) for share in accumulate(parts))
 
 
 def verify(ledger: Ledger, run_id: str) -> dict[str, Any]:

@@ -10,15 +10,21 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from lowtide.errors import LowtideError, NothingRecordedError, StoreError
-from lowtide.model.record import RunEnd, RunHeader
+from lowtide.model.record import RankPlace, RunEnd, RunHeader
+from lowtide.runtime.joining import join_waiting
+from lowtide.runtime.telemetry import with_readings
 from lowtide.stores.codec import from_plain, read_json, to_plain, write_bytes, write_json
 from lowtide.stores.journal import iter_files, read_journal
 from lowtide.stores.ledger import Ledger, journal_root
+from lowtide.stores.marks import counts_of, keep_marks
 from lowtide.stores.segments import encode_segment
+from lowtide.stores.use import keep_use
+
+SEGMENTS = 60
+"""A run with more segments than this has them joined."""
 
 __all__ = ["RunLock", "close_run", "close_unseen", "open_journal_dir", "unclosed"]
 
@@ -109,6 +115,7 @@ def close_run(
         if not lock.try_exclusive(wait_s=wait_s):
             return None
         if os.path.exists(os.path.join(journal_dir, "run.json")):  # else another command closed it meanwhile
+            header = _joined_late(journal_dir, header, ledger)
             _close(journal_dir, header, ledger, end)
     finally:
         lock.close()
@@ -119,10 +126,13 @@ def _close(journal_dir: str, header: RunHeader, ledger: Ledger, seen: RunEnd | N
     if not os.path.exists(os.path.join(ledger.run_dir(header.run_id), "run.json")):
         ledger.create(header)
     _seal_rest(journal_dir, ledger, header.run_id)
+    _compact(ledger, header.run_id)
+    keep_marks(journal_dir, ledger.run_dir(header.run_id))
+    keep_use(journal_dir, ledger.run_dir(header.run_id))
     if ledger.end(header.run_id) is None:
-        end = _with_peak_memory(seen or _end_of(journal_dir, header, ledger), ledger, header.run_id)
+        end = with_readings(seen or _end_of(journal_dir, header, ledger), ledger, header.run_id)
         ledger.write_end(header.run_id, end)
-    if ledger.last_entry(header.run_id) is None:
+    if header.rank is None and ledger.last_entry(header.run_id) is None:
         from lowtide.runtime.billing import bill
 
         try:
@@ -130,6 +140,53 @@ def _close(journal_dir: str, header: RunHeader, ledger: Ledger, seen: RunEnd | N
         except NothingRecordedError:
             pass  # killed before its second reading: a run that ended, with nothing to bill
     shutil.rmtree(journal_dir, ignore_errors=True)
+    if header.rank is not None:
+        _leave_launch(header.rank)
+
+
+def _compact(ledger: Ledger, run_id: str) -> None:
+    """Join a long run's segments, unless it has been billed: a bill names the files it rests on."""
+    folder = ledger.segments_dir(run_id)
+    if ledger.last_entry(run_id) is None and len(os.listdir(folder)) >= SEGMENTS:
+        from lowtide.stores.compacting import compact
+
+        compact(folder)
+
+
+def _joined_late(journal_dir: str, header: RunHeader, ledger: Ledger) -> RunHeader:
+    """Return the header of a rank; one that could not reach the ledger when it began finds its run now."""
+    from lowtide.runtime.ranks import join_launch
+
+    if header.rank is None or "/" in header.run_id:
+        return header
+    joined = join_launch(ledger, header, header.rank)
+    write_json(os.path.join(journal_dir, "run.json"), {"ledger": ledger.path, "header": to_plain(joined)})
+    return joined
+
+
+def _leave_launch(place: RankPlace) -> None:
+    """Remove the folder of the launch's locks on this node once the last lock is gone."""
+    from lowtide.runtime.ranks import node_folder
+
+    try:
+        folder = node_folder(place)
+        for name in os.listdir(folder):
+            _remove_free_lock(os.path.join(folder, name))
+        os.rmdir(folder)
+    except (LowtideError, OSError):
+        return  # another rank is still at work: the last one removes it
+
+
+def _remove_free_lock(path: str) -> None:
+    """Remove the lock of a rank that was killed; a lock that is held stays."""
+    import fcntl
+
+    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)
+    finally:
+        os.close(fd)
 
 
 def _seal_rest(journal_dir: str, ledger: Ledger, run_id: str) -> None:
@@ -150,10 +207,9 @@ def _end_of(journal_dir: str, header: RunHeader, ledger: Ledger) -> RunEnd:
     path = os.path.join(journal_dir, "end.json")
     if os.path.exists(path):
         return from_plain(RunEnd, read_json(path), path=path)
-    from lowtide.runtime.supervise import read_counts
     from lowtide.stores.records import read_record
 
-    counts = read_counts(os.path.join(journal_dir, "counts"))
+    counts = counts_of(journal_dir)
     try:
         record = read_record(ledger, header.run_id)
     except LowtideError:
@@ -172,22 +228,6 @@ def _end_of(journal_dir: str, header: RunHeader, ledger: Ledger) -> RunEnd:
     return RunEnd(
         started_ns=record.start_ns, ended_ns=record.end_ns, observed=False, counts=counts, note=note
     )
-
-
-def _with_peak_memory(end: RunEnd, ledger: Ledger, run_id: str) -> RunEnd:
-    """Return the end with the largest memory that was read, where nobody else knows the peak."""
-    from lowtide.stores.records import read_record
-
-    if end.telemetry.peak_memory_bytes is not None:
-        return end
-    try:
-        resident = read_record(ledger, run_id).readings["run.rss"].raw
-    except (LowtideError, KeyError):
-        return end
-    peak = float(resident.max()) if len(resident) else 0.0
-    if not peak > 0.0:
-        return end
-    return replace(end, telemetry=replace(end.telemetry, peak_memory_bytes=int(peak)))
 
 
 def unclosed(root: str | None = None) -> Iterator[str]:
@@ -214,7 +254,7 @@ def close_unseen(ledger: Ledger, root: str | None = None) -> list[str]:
         except (LowtideError, OSError, KeyError) as error:
             if _belongs(journal_dir, ledger):
                 problems.append(f"{os.path.basename(journal_dir)} cannot be closed: {error}")
-    return problems
+    return [*problems, *join_waiting(ledger)]
 
 
 def _belongs(journal_dir: str, ledger: Ledger) -> bool:

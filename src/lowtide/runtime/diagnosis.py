@@ -9,12 +9,14 @@ from lowtide.doors import Broken, Retry, Sensor, Stopped
 from lowtide.errors import LowtideError
 from lowtide.estimation.power_models import cpu_power_model, memory_power_model, rest_model
 from lowtide.power.hardware import read_machine, usable_share
+from lowtide.power.sensors.facts import FACTS
+from lowtide.runtime.calibrated import calibrated
 from lowtide.runtime.config import Config
 from lowtide.runtime.prepare import ledger_of
 from lowtide.runtime.sensing import BUILT_IN, open_sensors
 from lowtide.stores.ledger import journal_root
 
-__all__ = ["diagnose"]
+__all__ = ["calibrate_here", "diagnose"]
 
 
 def diagnose(config: Config) -> dict[str, Any]:
@@ -22,10 +24,56 @@ def diagnose(config: Config) -> dict[str, Any]:
     return {"sensors": [*(_sensor(name) for name in BUILT_IN), *_models()], "remarks": _remarks(config)}
 
 
+def calibrate_here(*, seconds: float) -> list[str]:
+    """Calibrate the models on this machine, keep what was found, and return it in words.
+
+    Parameters
+    ----------
+    seconds : float
+        Length of the whole load [s].
+
+    Raises
+    ------
+    SensorError
+        If there is nothing to calibrate against.
+    StoreError
+        If the result cannot be kept.
+    """
+    from lowtide.power.sensors.cpu_time import CpuTimeSensor
+    from lowtide.power.tree import ProcessTree
+    from lowtide.runtime.calibrated import keep
+    from lowtide.runtime.calibration import STAGES, calibrate
+    from lowtide.runtime.clock import SystemClock
+
+    machine = read_machine()
+    sensors, _ = open_sensors("auto")
+    sensors.insert(0, CpuTimeSensor(ProcessTree(os.getpid())))
+    try:
+        found = calibrate(sensors, machine=machine, memory=memory_power_model(machine), rest=rest_model(),
+                          clock=SystemClock(), stage_s=seconds / len(STAGES))  # fmt: skip
+    finally:
+        for sensor in sensors:
+            sensor.close()
+    path = keep(found)
+    low, high = found.low_fraction - 1.0, found.high_fraction - 1.0
+    lines = [f"processor: {found.idle_w:.1f} W idle to {found.full_w:.1f} W full, {low:+.0%} to {high:+.0%}, "
+             f"against {found.against}"]  # fmt: skip
+    if found.w_per_gb is not None:
+        lines.append(f"memory: {found.w_per_gb:.3f} W/GB")
+    return [*lines, f"kept in {path}; bills of machines like this one say so from now on"]
+
+
 def _sensor(name: str) -> dict[str, Any]:
     opened, notes = open_sensors(name)
     if not opened:
-        return _row(name, works=False, covers="-", quality="-", advice=notes[0].removeprefix(f"{name}: "))
+        facts = FACTS[name]
+        return _row(
+            name,
+            works=False,
+            covers=f"({facts.reads})",
+            quality=f"({facts.evidence})",
+            advice=notes[0].removeprefix(f"{name}: "),
+        )
     sensor = opened[0]
     try:
         return _working(name, sensor)
@@ -36,17 +84,19 @@ def _sensor(name: str) -> dict[str, Any]:
 def _working(name: str, sensor: Sensor) -> dict[str, Any]:
     failures = [o.reason for o in sensor.read() if isinstance(o, Retry | Stopped | Broken)]
     channels = sensor.channels
-    covers = ", ".join(dict.fromkeys(c.device for c in channels))
-    widths = {f"{(c.high_fraction - c.low_fraction) / 2:.0%}" for c in channels}
-    quality = (
-        f"measured ({'counter' if channels[0].kind == 'counter' else 'gauge'}), +-{'/'.join(sorted(widths))}"
-    )
+    covers = ", ".join(dict.fromkeys(c.device for c in channels if c.quantity in ("energy", "power")))
+    powers = [c for c in channels if c.quantity in ("energy", "power")]
+    widths = {f"{(c.high_fraction - c.low_fraction) / 2:.0%}" for c in powers}
+    kinds = "/".join(dict.fromkeys(c.kind for c in powers))
+    evidence = FACTS[name].evidence if name in FACTS else "measured"
+    quality = f"{evidence} ({kinds}), +-{'/'.join(sorted(widths))}"
     return _row(name, works=not failures, covers=covers, quality=quality, advice="; ".join(failures))
 
 
 def _models() -> list[dict[str, Any]]:
     machine = read_machine()
-    cpu, memory, rest = cpu_power_model(machine), memory_power_model(machine), rest_model()
+    cpu, memory = calibrated(machine, cpu_power_model(machine), memory_power_model(machine))
+    rest = rest_model()
 
     def width(model: Any) -> str:
         return f"modelled, {model.low_fraction - 1:+.0%} to {model.high_fraction - 1:+.0%}"

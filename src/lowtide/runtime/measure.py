@@ -16,16 +16,23 @@ from types import TracebackType
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar, overload
 
 from lowtide.errors import LowtideError
+from lowtide.runtime import phases
+from lowtide.runtime.phases import Phase, Progress, count, phase, step
 
 if TYPE_CHECKING:
+    from lowtide.estimation.predict import Prediction
     from lowtide.model.ledger import Entry
-    from lowtide.model.record import RunHeader
+    from lowtide.model.record import RunEnd, RunHeader
     from lowtide.runtime.closing import RunLock
     from lowtide.runtime.config import Setting
+    from lowtide.runtime.live import LiveEnergy
     from lowtide.runtime.spawn import RecorderHandle
+    from lowtide.runtime.telemetry import Used
     from lowtide.stores.ledger import Ledger
 
-__all__ = ["Measurement", "count", "measure", "measured"]
+__all__ = ["Measurement", "count", "measure", "measured", "phase", "step"]
+
+_JOIN_WITHIN_S = 5.0
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,7 +46,7 @@ class Measurement:
     run_id : str or None
         The run in the ledger; None if it could not be started.
     result : Entry or None
-        The bill, after the block; None if it could not be made.
+        The bill, after the block; None if it could not be made, and on every rank but the first of a launch.
     """
 
     def __init__(
@@ -50,6 +57,10 @@ class Measurement:
         self._name, self._tags, self._per, self._flags = name, tags, per, flags
         self._recorder: RecorderHandle | None = None
         self._lock: RunLock | None = None
+        self._header: RunHeader | None = None
+        self._ledger: Ledger | None = None
+        self._progress: Progress | None = None
+        self._used: Used | None = None
         self._journal_dir = ""
         self._started_ns = 0
 
@@ -71,19 +82,12 @@ class Measurement:
     def _begin(self, header: RunHeader, ledger: Ledger, sensors: Setting | None) -> None:
         """Start the recorder; from here on nothing is raised."""
         from lowtide.runtime.closing import open_journal_dir
-        from lowtide.runtime.spawn import READY_WITHIN_S, spawn_recorder
+        from lowtide.runtime.spawn import ready_within_s, spawn_recorder
 
         try:
+            header, segments_dir = _kept(header, ledger)
             self._lock = open_journal_dir(header, ledger)
-            self._journal_dir = header.journal_dir
-            segments_dir = ledger.segments_dir(header.run_id)
-            try:
-                ledger.create(header)
-            except LowtideError as error:
-                _warn(
-                    f"{error}; the run is kept in {header.journal_dir} until a command can reach the ledger"
-                )
-                segments_dir = ""
+            self._header, self._ledger, self._journal_dir = header, ledger, header.journal_dir
             self._recorder = spawn_recorder(
                 header,
                 writer="w1",
@@ -94,17 +98,71 @@ class Measurement:
                 job_pid=os.getpid(),
                 detach=True,
             )
-            if not self._recorder.wait_for("ready", timeout_s=READY_WITHIN_S):
+            if not self._recorder.wait_for("ready", timeout_s=ready_within_s(header)):
                 _warn("the recorder is not ready; the block goes on and its beginning may be missing")
-            self.run_id = header.run_id
+            self.run_id = header.run_id.partition("/")[0]
+            self._progress = Progress(os.path.join(header.journal_dir, "marks"))
+            phases.entered(self._progress)
+            self._look()
         except (LowtideError, OSError) as error:
             _warn(f"cannot record: {error}")
         self._started_ns = time.time_ns()
 
+    def _look(self) -> None:
+        from lowtide.runtime.telemetry import used_now
+
+        self._used = used_now()
+
+    def phase(self, name: str) -> Phase:
+        """Return a context manager for a phase of the run; its energy and emissions are billed apart.
+
+        Phases may lie in one another. Those of one thread are nested: a phase that is left before the one
+        inside it ends that one as well.
+        """
+        return Phase(name, () if self._progress is None else (self._progress,))
+
+    def step(self, n: float = 1.0) -> None:
+        """Tell that `n` steps have been done."""
+        if self._progress is not None:
+            self._progress.step(n)
+
     def count(self, name: str, n: float = 1.0) -> None:
         """Count `n` things done (tokens, images), the denominator of the SCI."""
-        if self._journal_dir:
-            _append_count(os.path.join(self._journal_dir, "counts"), name, n)
+        if self._progress is not None:
+            self._progress.count(name, n)
+
+    def predict(self, *, total_steps: float) -> Prediction | None:
+        """Return energy, duration and emissions of the whole run, each with a 90 % range, from the steps so far.
+
+        Reads back what has been recorded, which takes some tens of milliseconds; None, with a warning, while that
+        is too little.
+        """
+        from lowtide.runtime.predicting import predict_open_run
+
+        if self._header is None or self._ledger is None or self._progress is None:
+            return None
+        self._progress.flush()
+        try:
+            return predict_open_run(self._ledger, self._header, total_steps=total_steps)
+        except LowtideError as error:
+            _warn(f"cannot predict: {error}")
+            return None
+
+    def live(self) -> LiveEnergy | None:
+        """Return what reads the energy while the block goes on (20 ms a look); None without a recorder."""
+        from lowtide.runtime.live import LiveEnergy
+
+        if self._header is None or self._ledger is None:
+            return None
+        return LiveEnergy(self._ledger, self._header)
+
+    def summary(self) -> list[str]:
+        """Return the four lines of a finished block, those of ``lowtide run``; none where there is no bill."""
+        from lowtide.runtime.summary import summary_lines
+
+        if self.result is None or self._ledger is None or self.run_id is None:
+            return []
+        return summary_lines(self._ledger, self.run_id)
 
     def __exit__(
         self,
@@ -114,6 +172,9 @@ class Measurement:
     ) -> None:
         ended_ns = max(time.time_ns(), self._started_ns + 1)
         recorder, lock = self._recorder, self._lock
+        if self._progress is not None:
+            phases.left(self._progress)
+            self._progress.close()
         if recorder is None or lock is None:
             return
         try:
@@ -124,19 +185,11 @@ class Measurement:
             )
 
     def _finish(self, recorder: RecorderHandle, lock: RunLock, ended_ns: int, *, failed: bool) -> None:
-        from lowtide.model.ledger import Entry
-        from lowtide.model.record import RunEnd
         from lowtide.runtime.closing import close_run
         from lowtide.runtime.spawn import SEALED_WITHIN_S
-        from lowtide.runtime.supervise import read_counts
-        from lowtide.stores.codec import from_plain, to_plain, write_json
+        from lowtide.stores.codec import to_plain, write_json
 
-        end = RunEnd(
-            started_ns=self._started_ns,
-            ended_ns=ended_ns,
-            exit_code=1 if failed else 0,
-            counts=read_counts(os.path.join(self._journal_dir, "counts")),
-        )
+        end = self._end(ended_ns, failed=failed)
         write_json(os.path.join(self._journal_dir, "end.json"), to_plain(end))
         recorder.tell("end")
         recorder.wait_for("sealed", timeout_s=SEALED_WITHIN_S)
@@ -144,9 +197,52 @@ class Measurement:
         lock.close()
         closed = close_run(self._journal_dir, wait_s=2.0)
         if closed is not None:
-            ledger, run_id = closed
-            plain = ledger.last_entry(run_id)
-            self.result = from_plain(Entry, plain, path=ledger.run_dir(run_id)) if plain else None
+            self._take_result(*closed)
+
+    def _end(self, ended_ns: int, *, failed: bool) -> RunEnd:
+        from dataclasses import replace
+
+        from lowtide.model.record import RunEnd, Telemetry
+        from lowtide.runtime.telemetry import software_versions, used_between, used_now
+        from lowtide.stores.marks import counts_of
+
+        used = Telemetry() if self._used is None else used_between(self._used, used_now())
+        return RunEnd(
+            started_ns=self._started_ns,
+            ended_ns=ended_ns,
+            exit_code=1 if failed else 0,
+            telemetry=replace(used, software=software_versions()),
+            counts=counts_of(self._journal_dir),
+        )
+
+    def _take_result(self, ledger: Ledger, run_id: str) -> None:
+        """Take the bill; the first rank of a launch waits for the others and joins them, a late one does it alone."""
+        from lowtide.model.ledger import Entry
+        from lowtide.runtime.joining import finish_rank
+        from lowtide.runtime.ranks import run_of
+        from lowtide.stores.codec import from_plain
+
+        if "/" in run_id:
+            waiting = finish_rank(ledger, run_id, wait_s=_JOIN_WITHIN_S)
+            if waiting is None:
+                return
+            if waiting:
+                _warn(f"{waiting}; `lowtide show {run_of(run_id)}` joins them once they have ended")
+        run_id = run_of(run_id)
+        plain = ledger.last_entry(run_id)
+        self.result = from_plain(Entry, plain, path=ledger.run_dir(run_id)) if plain else None
+
+
+def _kept(header: RunHeader, ledger: Ledger) -> tuple[RunHeader, str]:
+    """Return the header as it stands in the ledger, and where segments go; nowhere while that is out of reach."""
+    from lowtide.runtime.ranks import register
+
+    try:
+        header = register(ledger, header, os.environ)
+    except LowtideError as error:
+        _warn(f"{error}; the run is kept in {header.journal_dir} until a command can reach the ledger")
+        return header, ""
+    return header, ledger.segments_dir(header.run_id)
 
 
 def measure(
@@ -242,24 +338,6 @@ def measured(
         return call
 
     return decorate if function is None else decorate(function)
-
-
-def count(name: str, n: float = 1.0) -> None:
-    """Count `n` things done by the command that ``lowtide run`` is running; nothing outside of one."""
-    path = os.environ.get("LOWTIDE_COUNTS")
-    if path:
-        _append_count(path, name, n)
-
-
-def _append_count(path: str, name: str, n: float) -> None:
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(fd, f"{name}\t{n!r}\n".encode())
-        finally:
-            os.close(fd)
-    except OSError as error:
-        _warn(f"cannot count {name}: {error.strerror}")
 
 
 def _warn(message: str) -> None:

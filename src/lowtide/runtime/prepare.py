@@ -7,13 +7,15 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, cast, get_args
+from typing import Final, cast, get_args
 
 from lowtide.accounting.sci import parse_functional_unit
-from lowtide.errors import InputError, LowtideError, QuantityError, ZoneError, near_matches
+from lowtide.errors import InputError, LowtideError, QuantityError
 from lowtide.model.record import Attribution, GridChoice, RunHeader
 from lowtide.quantities import parse_duration_s
 from lowtide.runtime.config import Config, Setting
+from lowtide.runtime.grid_choices import choice_of, grid_choice, setting_from
+from lowtide.runtime.grid_place import with_detected_zone
 from lowtide.stores.ledger import Ledger, default_ledger_path, journal_root
 
 __all__ = [
@@ -35,9 +37,6 @@ _BATCH_VARIABLES: Final = (
     "JOB_ID",
     "KUBERNETES_SERVICE_HOST",
 )
-_PROVIDERS: Final = ("typical",)
-_BasisGiven = Literal["average", "marginal"] | None
-_FactorsGiven = Literal["lifecycle", "direct"] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +95,13 @@ def make_header(
     from lowtide import __version__
     from lowtide.estimation.power_models import cpu_power_model, memory_power_model, rest_model
     from lowtide.power.hardware import read_machine, usable_share
+    from lowtide.runtime.calibrated import calibrated
     from lowtide.runtime.clock import boot_id
 
     remarks: list[str] = []
     try:
-        grid = grid_choice(config)
+        grid, remark = with_detected_zone(grid_choice(config), config)
+        remarks += [remark] if remark else []
         check_intensity(grid)
     except InputError as error:
         if not lenient:
@@ -110,6 +111,7 @@ def make_header(
     if options.per is not None:
         parse_functional_unit(options.per)
     machine, share = read_machine(), usable_share()
+    cpu_model, memory_model = calibrated(machine, cpu_power_model(machine), memory_power_model(machine))
     created_ns = time.time_ns()
     run_id = new_run_id(created_ns)
     header = RunHeader(
@@ -125,8 +127,8 @@ def make_header(
         cpu_share=share.cpu,
         memory_share=share.memory,
         machine=machine,
-        cpu_model=cpu_power_model(machine),
-        memory_model=memory_power_model(machine),
+        cpu_model=cpu_model,
+        memory_model=memory_model,
         rest_model=rest_model(),
         grid=grid,
         pue=pue_of(config.get("pue")),
@@ -185,31 +187,14 @@ def _interval_s(setting: Setting | None) -> float:
         return 1.0
     interval_s = parse_duration_s(setting.value, bare_unit_s=1.0)
     if not _LEAST_INTERVAL_S <= interval_s <= 3600.0:
-        raise QuantityError(f"interval {setting.value!r} ({_from(setting)}) must lie between 10ms and 1h")
+        raise QuantityError(
+            f"interval {setting.value!r} ({setting_from(setting)}) must lie between 10ms and 1h"
+        )
     return interval_s
 
 
 def _attribution(setting: Setting | None) -> Attribution:
-    return cast(Attribution, _choice("attribution", setting, get_args(Attribution), "share"))
-
-
-def _choice(name: str, setting: Setting | None, known: Sequence[str], default: str) -> str:
-    if setting is None:
-        return default
-    if setting.value not in known:
-        hint = near_matches(setting.value, known)
-        raise InputError(
-            f"{name} {setting.value!r} ({_from(setting)}) is unknown{hint}; use one of {', '.join(known)}"
-        )
-    return setting.value
-
-
-def _choice_or_none(name: str, setting: Setting | None, known: Sequence[str]) -> str | None:
-    return None if setting is None else _choice(name, setting, known, "")
-
-
-def _from(setting: Setting) -> str:
-    return "a flag" if setting.origin == "flag" else f"from {setting.origin}"
+    return cast(Attribution, choice_of("attribution", setting, get_args(Attribution), "share"))
 
 
 def _number(config: Config, name: str) -> float | None:
@@ -219,7 +204,7 @@ def _number(config: Config, name: str) -> float | None:
     try:
         return float(setting.value)
     except ValueError as error:
-        raise QuantityError(f"{name} {setting.value!r} ({_from(setting)}) is no number") from error
+        raise QuantityError(f"{name} {setting.value!r} ({setting_from(setting)}) is no number") from error
 
 
 def pue_of(setting: Setting | None) -> float | None:
@@ -236,65 +221,13 @@ def pue_of(setting: Setting | None) -> float | None:
         pue = float(setting.value)
     except ValueError as error:
         raise QuantityError(
-            f"pue {setting.value!r} ({_from(setting)}) is no number; write it like 1.2"
+            f"pue {setting.value!r} ({setting_from(setting)}) is no number; write it like 1.2"
         ) from error
     if not 1.0 <= pue <= 5.0:
         raise QuantityError(
-            f"pue {pue:g} ({_from(setting)}) cannot be: facility over node energy is usually 1.05 to 1.6"
+            f"pue {pue:g} ({setting_from(setting)}) cannot be: facility over node energy is usually 1.05 to 1.6"
         )
     return pue
-
-
-def grid_choice(config: Config) -> GridChoice:
-    """Return which intensity the configuration asks for, its words checked.
-
-    Raises
-    ------
-    InputError
-        If a zone, provider or choice is unknown.
-    """
-    zone = config.get("zone")
-    intensity, provider, market = (
-        config.get("intensity"),
-        config.get("provider"),
-        config.get("market"),
-    )
-    if provider is not None and provider.value not in _PROVIDERS:
-        hint = near_matches(provider.value, _PROVIDERS)
-        raise InputError(
-            f"no provider {provider.value!r} ({_from(provider)}){hint}; there is {', '.join(_PROVIDERS)}"
-        )
-    basis = _choice_or_none("basis", config.get("basis"), ("average", "marginal"))
-    if basis == "marginal" and intensity is None:
-        raise InputError("typical intensity is average only; give a marginal one with --intensity FILE")
-    return GridChoice(
-        zone=None if zone is None else _zone(zone, in_file=intensity is not None),
-        zone_from=None if zone is None else zone.origin,
-        provider=None if provider is None else provider.value,
-        intensity=None if intensity is None else _absolute(intensity.value),
-        basis=cast(_BasisGiven, basis),
-        factors=cast(
-            _FactorsGiven, _choice_or_none("factors", config.get("factors"), ("lifecycle", "direct"))
-        ),
-        market=None if market is None else _absolute(market.value),
-    )
-
-
-def _zone(setting: Setting, *, in_file: bool) -> str:
-    """Return the zone's key; with a file a zone is valid when the file has it, which is checked there."""
-    from lowtide.data.zones import resolve_zone
-
-    try:
-        return resolve_zone(setting.value)
-    except ZoneError as error:
-        if in_file:
-            return setting.value
-        raise ZoneError(f"{error} ({_from(setting)})" if setting.origin != "flag" else str(error)) from error
-
-
-def _absolute(intensity: str) -> str:
-    """Return a file's absolute path, or a constant as it is: the run may end in another folder."""
-    return os.path.abspath(intensity) if os.path.exists(intensity) else intensity
 
 
 def problem_of(error: LowtideError) -> str:

@@ -18,7 +18,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lowtide.doors import Clock, Sensor
 from lowtide.errors import LowtideError, SensorError, StoreError
@@ -31,7 +31,10 @@ from lowtide.runtime.sealing import Sealer
 from lowtide.stores.codec import to_plain, write_json
 from lowtide.stores.journal import JournalWriter
 
-__all__ = ["Recorder", "main"]
+if TYPE_CHECKING:
+    from lowtide.runtime.electing import Duty
+
+__all__ = ["Recorder", "begin_recorder", "main"]
 
 _CHECK_JOB_S = 1.0
 
@@ -116,24 +119,16 @@ def _open_scope(options: dict[str, Any]) -> Scope:
 
 def _open_sensors(scope: Scope, options: dict[str, Any]) -> tuple[list[Sensor], list[str]]:
     """Return the sensors that work here, and what the others say."""
+    from lowtide.runtime.electing import RankSensor, presence
     from lowtide.runtime.sensing import open_sensors
 
-    sensors, notes = open_sensors(options["sensors"])
+    if options["elect_dir"]:  # one rank of several: the others' sensors come by election
+        return [RankSensor(scope)], []
+    sensors, notes = open_sensors(options["sensors"], members=getattr(scope, "pids", None))
     gpus = [gpu for sensor in sensors for gpu in getattr(sensor, "uuids", ())]
     opened: list[Sensor] = [CpuTimeSensor(scope), *sensors]
-    from lowtide.power.sensors.presence import PresenceSensor
-
     try:
-        opened.append(
-            PresenceSensor(
-                options["presence_dir"],
-                run_id=options["run_id"],
-                parent_run_id=options["parent_run_id"],
-                cpu_share=options["cpu_share"],
-                memory_share=options["memory_share"],
-                gpus=gpus,
-            )
-        )
+        opened.append(presence(options, gpus))
     except SensorError as error:
         notes.append(str(error))
     return opened, notes
@@ -221,36 +216,67 @@ def _alive(pid: int) -> bool:
 def record(options: dict[str, Any]) -> None:
     """Record one run until it ends; `options` are what :mod:`lowtide.runtime.spawn` writes."""
     scope = _open_scope(options)
-    sensors, notes = _open_sensors(scope, options)
-    sampler = Sampler(sensors)
     clock = SystemClock()
-    channels = [to_plain(channel) for channel in sampler.channels]
-    journal = JournalWriter(f"{options['journal_dir']}/{options['writer']}.sqlite", channels=channels)
-    sealer = Sealer(journal, writer=options["writer"], channels=channels, folder=options["segments_dir"])
-    recorder = Recorder(
-        sampler=sampler,
-        journal=journal,
-        sealer=sealer,
-        clock=clock,
-        interval_ns=int(options["interval_ns"]),
-    )
-    for note in notes:
-        journal.event(clock.now().wall_ns, "sensor", "", note)
+    sensors, notes = _open_sensors(scope, options)
+    recorder = begin_recorder(sensors, options["writer"], notes, options=options, clock=clock)
+    shared: list[Duty] = []
+    if options["elect_dir"]:
+        from lowtide.runtime.electing import duties
+
+        shared = duties(
+            options,
+            lambda found, writer, said: begin_recorder(found, writer, said, options=options, clock=clock),
+        )
     watch = _Watch(int(options["control_fd"]), int(options["job_pid"]))
     recorder.tick()
+    for duty in shared:
+        duty.tick()
     watch.say("ready")
-    _loop(recorder, watch, scope)
+    _loop(recorder, watch, scope, shared)
     recorder.finish()
+    for duty in shared:
+        duty.finish()
     if watch.orphaned:
         _note_unseen_end(options, clock)
     watch.say("sealed")
 
 
-def _loop(recorder: Recorder, watch: _Watch, scope: Scope) -> None:
+def begin_recorder(
+    sensors: Sequence[Sensor],
+    writer: str,
+    notes: Sequence[str],
+    *,
+    options: dict[str, Any],
+    clock: Clock,
+) -> Recorder:
+    """Return a recorder of some sensors with a journal of its own.
+
+    Raises
+    ------
+    StoreError
+        If the journal cannot be made.
+    """
+    sampler = Sampler(sensors)
+    channels = [to_plain(channel) for channel in sampler.channels]
+    journal = JournalWriter(f"{options['journal_dir']}/{writer}.sqlite", channels=channels)
+    for note in notes:
+        journal.event(clock.now().wall_ns, "sensor", "", note)
+    return Recorder(
+        sampler=sampler,
+        journal=journal,
+        sealer=Sealer(journal, writer=writer, channels=channels, folder=options["segments_dir"]),
+        clock=clock,
+        interval_ns=int(options["interval_ns"]),
+    )
+
+
+def _loop(recorder: Recorder, watch: _Watch, scope: Scope, shared: Sequence[Duty] = ()) -> None:
     while True:
         wait_s = recorder.wait_s()
         if wait_s <= 0.0:
             recorder.tick()
+            for duty in shared:
+                duty.tick()
             wait_s = recorder.wait_s()
         for word in watch.words(wait_s):
             if word == "end":

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from lowtide.errors import InputError
 from lowtide.model.ledger import Entry
-from lowtide.runtime.billing import reprice
+from lowtide.model.record import GridChoice
+from lowtide.runtime.billing import measured_share, reprice, reprice_if_better
 from lowtide.runtime.config import Config
 from lowtide.runtime.prepare import grid_choice, pue_of
 from lowtide.runtime.views import read_view
 from lowtide.stores.ledger import Ledger
 
-__all__ = ["reprice_run", "stale_runs"]
+if TYPE_CHECKING:
+    from lowtide.runtime.grid_access import GridAccess
+
+__all__ = ["reprice_run", "restate_run", "stale_runs"]
+
+_ALL: float = 1.0 - 1e-9
 
 
-def reprice_run(ledger: Ledger, run_id: str, config: Config, *, gaps: str | None = None) -> Entry:
+def reprice_run(
+    ledger: Ledger, run_id: str, config: Config, *, gaps: str | None = None, access: GridAccess | None = None
+) -> Entry:
     """Bill a stored run with the configured intensity and PUE; what is not given stays as the run had it.
 
     Raises
@@ -23,15 +32,54 @@ def reprice_run(ledger: Ledger, run_id: str, config: Config, *, gaps: str | None
     InputError
         If the run is going on, or the intensity does not cover it and `gaps` is None.
     """
+    choice, pue = _asked(ledger, run_id, config)
+    return reprice(ledger, run_id, choice=choice, pue=pue, gaps=gaps, access=access)
+
+
+def restate_run(
+    ledger: Ledger, run_id: str, config: Config, *, gaps: str | None = None, access: GridAccess | None = None
+) -> Entry | None:
+    """Bill a stored run again if it can be billed with better values now: measured, or at least estimated.
+
+    Returns
+    -------
+    Entry or None
+        The new bill; None when nothing better is known, and the old one stays in force.
+
+    Raises
+    ------
+    InputError
+        As :func:`reprice_run`.
+    """
+    choice, pue = _asked(ledger, run_id, config)
+    return reprice_if_better(ledger, run_id, choice=choice, pue=pue, gaps=gaps, access=access)
+
+
+def _asked(ledger: Ledger, run_id: str, config: Config) -> tuple[GridChoice, float | None]:
+    """Return the intensity and PUE to bill with: what was given now, else as the run had it."""
     header = ledger.header(run_id)
     if ledger.end(run_id) is None:
         raise InputError(f"run {run_id} has not ended; a running run has no bill to make again")
     given = grid_choice(config)
-    choice = given if given.intensity or given.zone else header.grid
-    if given.intensity and not given.zone:
-        choice = replace(given, zone=header.grid.zone if given.zone is None else given.zone)
+    # What a file or variable says of this place is not what was asked of a run made elsewhere.
+    has_zone = _is_flag(config, "zone") or header.grid.zone is None
+    has_intensity = _is_flag(config, "intensity") or (
+        header.grid.zone is None and given.intensity is not None
+    )
+    choice = given if has_intensity or (has_zone and given.zone is not None) else header.grid
+    if has_intensity and not has_zone:
+        choice = replace(given, zone=header.grid.zone)
+    if has_zone and not has_intensity and choice is given:
+        choice = replace(given, intensity=None)
+    if choice is header.grid and given.provider is not None:
+        choice = replace(choice, provider=given.provider)
     pue = pue_of(config.get("pue"))
-    return reprice(ledger, run_id, choice=choice, pue=header.pue if pue is None else pue, gaps=gaps)
+    return choice, header.pue if pue is None else pue
+
+
+def _is_flag(config: Config, name: str) -> bool:
+    setting = config.get(name)
+    return setting is not None and setting.origin == "flag"
 
 
 def stale_runs(ledger: Ledger) -> list[str]:
@@ -39,7 +87,9 @@ def stale_runs(ledger: Ledger) -> list[str]:
     stale = []
     for run_id in ledger.ids():
         entry = read_view(ledger, run_id, preview=False).entry
-        bill = entry.emissions.location if entry is not None else None
-        if bill is not None and bill.status_fractions.get("measured", 0.0) < 1.0 - 1e-9:
+        if entry is None:
+            continue
+        bills = [bill for bill in (entry.emissions.location, entry.emissions.marginal) if bill is not None]
+        if any(measured_share(bill) < _ALL for bill in bills):
             stale.append(run_id)
     return stale

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from lowtide.errors import InputError, LowtideError, StoreError
 from lowtide.model.record import GridChoice, RunEnd, RunHeader
 from lowtide.runtime.closing import RunLock, close_run, open_journal_dir
 from lowtide.runtime.config import Config
 from lowtide.runtime.isolate import in_child
+from lowtide.runtime.joining import finish_rank
 from lowtide.runtime.prepare import RunOptions, is_batch, ledger_of, make_header
+from lowtide.runtime.ranks import is_first, register, run_of
 from lowtide.runtime.supervise import CannotStartError, Supervisor
+from lowtide.runtime.telemetry import software_near
 from lowtide.stores.ledger import Ledger
 
 __all__ = ["run_command"]
@@ -71,18 +75,18 @@ def _run_recorded(
     quiet: bool,
 ) -> int:
     ledger = ledger_of(config)
+    header, segments_dir = _registered(ledger, header, env, say)
     try:
         lock = open_journal_dir(header, ledger)
     except StoreError as error:
         say(f"lowtide: {error}; the command runs unmeasured")
         return _bare(header.command, env)
-    segments_dir = _create(ledger, header, say)
     sensors = config.get("sensors")
     supervisor = Supervisor(
         header,
         segments_dir=segments_dir,
         sensors=sensors.value if sensors else "auto",
-        scope=scope,
+        scope="tree" if header.rank is not None else scope,  # ranks of one step share its control group
         say=say,
     )
     try:
@@ -98,8 +102,13 @@ def _run_recorded(
 
 def job_env(header: RunHeader, env: dict[str, str]) -> dict[str, str]:
     """Return the command's environment: the user's, the run's id, and where to count."""
-    counts = os.path.join(header.journal_dir, "counts")
-    return {**env, "LOWTIDE_RUN_ID": header.run_id, "LOWTIDE_RUN_NAME": header.name, "LOWTIDE_COUNTS": counts}
+    return {
+        **env,
+        "LOWTIDE_RUN_ID": run_of(header.run_id),
+        "LOWTIDE_RUN_NAME": header.name,
+        "LOWTIDE_COUNTS": os.path.join(header.journal_dir, "counts"),
+        "LOWTIDE_MARKS": os.path.join(header.journal_dir, "marks"),
+    }
 
 
 def status_of_end(end: RunEnd) -> int:
@@ -153,13 +162,16 @@ def _check_intensity(choice: GridChoice, say: Callable[[str], None]) -> None:
         say(f"lowtide: the intensity could not be checked ({error}); it is read again for the bill")
 
 
-def _create(ledger: Ledger, header: RunHeader, say: Callable[[str], None]) -> str:
+def _registered(
+    ledger: Ledger, header: RunHeader, env: dict[str, str], say: Callable[[str], None]
+) -> tuple[RunHeader, str]:
+    """Return the header as it stands in the ledger and where segments go; nowhere while that is out of reach."""
     try:
-        ledger.create(header)
+        header = register(ledger, header, env)
     except StoreError as error:
         say(f"lowtide: {error}; the run is kept in {header.journal_dir} until a command can reach the ledger")
-        return ""
-    return ledger.segments_dir(header.run_id)
+        return header, ""
+    return header, ledger.segments_dir(header.run_id)
 
 
 def _discard(header: RunHeader, ledger: Ledger, lock: RunLock) -> None:
@@ -177,10 +189,19 @@ def _close(
 
     def work() -> list[str]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        closed = close_run(header.journal_dir, wait_s=_CLOSE_WITHIN_S, end=end)
+        software = software_near(_program(header))
+        seen = replace(end, telemetry=replace(end.telemetry, software=software))
+        closed = close_run(header.journal_dir, wait_s=_CLOSE_WITHIN_S, end=seen)
         if closed is None:
             raise StoreError("its recorder is still at work")
         ledger, run_id = closed
+        if not is_first(header):
+            finish_rank(ledger, run_id, wait_s=0.0)
+            return []
+        waiting = finish_rank(ledger, run_id, wait_s=_CLOSE_WITHIN_S) if "/" in run_id else ""
+        run_id = run_of(run_id)
+        if waiting:
+            return [f"lowtide: {run_id}: {waiting}; `lowtide show {run_id}` joins them once they have ended"]
         if summary is not None:
             from lowtide.reporting.view import view_plain
             from lowtide.runtime.views import read_view
@@ -201,6 +222,12 @@ def _close(
         ]
     for line in lines:
         say(line)
+
+
+def _program(header: RunHeader) -> str:
+    import shutil
+
+    return shutil.which(header.command[0]) or header.command[0]
 
 
 def _bare(command: Sequence[str], env: dict[str, str]) -> int:

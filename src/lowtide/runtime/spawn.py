@@ -13,7 +13,7 @@ from typing import Any, Final
 from lowtide.model.record import RunHeader
 from lowtide.power.sensors.presence import DEFAULT_FOLDER
 
-__all__ = ["RecorderHandle", "spawn_recorder"]
+__all__ = ["RecorderHandle", "ready_within_s", "spawn_recorder"]
 
 READY_WITHIN_S: Final = 3.0
 SEALED_WITHIN_S: Final = 12.0
@@ -112,6 +112,7 @@ def spawn_recorder(
         "job_pid": job_pid,
         "reaped_ns": reaped_ns,
         "control_fd": theirs.fileno(),
+        "elect_dir": _elect_dir(header),
     }
     theirs.set_inheritable(True)
     try:
@@ -119,6 +120,20 @@ def spawn_recorder(
     finally:
         theirs.close()
     return RecorderHandle(pid, ours)
+
+
+def _elect_dir(header: RunHeader) -> str:
+    """Return where the ranks of a launch elect who reads what they share; empty for a run of its own."""
+    if header.rank is None:
+        return ""
+    from lowtide.runtime.ranks import node_folder
+
+    return node_folder(header.rank)
+
+
+def ready_within_s(header: RunHeader) -> float:
+    """Return how long a recorder may take to its first reading [s]: many ranks start at once."""
+    return READY_WITHIN_S + 0.25 * (header.n_ranks or 0)
 
 
 def _spawn(options: dict[str, Any], *, detach: bool) -> int:

@@ -26,6 +26,7 @@ def another_time(ledger: Ledger, view: RunView) -> tuple[Shift | None, str]:
     """Return the best start within 24 h of the run's own, or why that is unknown."""
     from lowtide.accounting.booking import node_energy
     from lowtide.runtime.billing import intensities_for
+    from lowtide.runtime.grid_access import cached_only
     from lowtide.stores.records import read_record
 
     bill = view.entry.emissions.location or view.entry.emissions.marginal if view.entry else None
@@ -35,9 +36,13 @@ def another_time(ledger: Ledger, view: RunView) -> tuple[Shift | None, str]:
         return None, f"another time cannot be judged: yearly mean only for {bill.intensity.zone}"
     try:
         power = node_energy(read_record(ledger, view.header.run_id)).power
-        given = intensities_for(
-            view.header.grid, start_ns=power.start_ns, end_ns=power.end_ns + _WITHIN_NS + NS_PER_H
-        )
+        with cached_only() as access:  # the job has ended and nobody waits for the network twice
+            given = intensities_for(
+                view.header.grid,
+                start_ns=power.start_ns,
+                end_ns=power.end_ns + _WITHIN_NS + NS_PER_H,
+                access=access,
+            )
     except LowtideError as error:
         return None, f"another time cannot be judged: {error}"
     intensity = given.location or given.marginal

@@ -19,10 +19,11 @@ from typing import Any, Final
 
 from lowtide.errors import StoreError
 from lowtide.model.record import RunEnd, RunHeader, Telemetry
-from lowtide.runtime.spawn import READY_WITHIN_S, SEALED_WITHIN_S, RecorderHandle, spawn_recorder
+from lowtide.runtime.spawn import SEALED_WITHIN_S, RecorderHandle, ready_within_s, spawn_recorder
 from lowtide.stores.codec import to_plain, write_json
+from lowtide.stores.marks import counts_of
 
-__all__ = ["CannotStartError", "Supervisor", "read_counts"]
+__all__ = ["CannotStartError", "Supervisor"]
 
 _FORWARDED: Final = (
     "SIGTERM",
@@ -190,7 +191,7 @@ class Supervisor:
             )
             self._plan_restart()
             return
-        if job_pid < 0 and not self._recorder.wait_for("ready", timeout_s=READY_WITHIN_S):
+        if job_pid < 0 and not self._recorder.wait_for("ready", timeout_s=ready_within_s(self._header)):
             self._say(
                 "lowtide: the recorder is not ready; the command starts all the same "
                 f"(see {self._header.journal_dir}/w{self._writer}.log)"
@@ -218,7 +219,7 @@ class Supervisor:
             exit_code=code if code >= 0 else None,
             signal=-code if code < 0 else None,
             telemetry=telemetry,
-            counts=read_counts(os.path.join(self._header.journal_dir, "counts")),
+            counts=counts_of(self._header.journal_dir),
         )
 
     def _note_end(self, end: RunEnd) -> None:
@@ -286,20 +287,3 @@ def _which(command: str) -> str:
     import shutil
 
     return shutil.which(command) or command
-
-
-def read_counts(path: str) -> tuple[tuple[str, float], ...]:
-    """Return the sums of the lines ``NAME<tab>NUMBER`` of a counts file; half a line at its end is left out."""
-    try:
-        with open(path, "rb") as file:
-            lines = file.read().split(b"\n")[:-1]
-    except OSError:
-        return ()
-    sums: dict[str, float] = {}
-    for line in lines:
-        name, _, number = line.decode("utf-8", "replace").partition("\t")
-        try:
-            sums[name] = sums.get(name, 0.0) + float(number)
-        except ValueError:
-            continue
-    return tuple(sorted(sums.items()))

@@ -118,7 +118,8 @@ def intensities_of(
     known = [choice.zone for choice in choices if choice.zone is not None]
     choice = choices[0]
     if choice.intensity is None:
-        return _typical(known, window, choice)
+        named = (choice.provider or "typical").split(",")[0].strip() != "typical"
+        return _fetched(known, window, choice, config) if named else _typical(known, window, choice)
     return _from_input(choice.intensity, known if zones else (), window, choice)
 
 
@@ -196,6 +197,26 @@ def _from_input(
     wanted = zones or table.zones
     picked = [(zone, table.pick(zone, resolve=resolve_zone)) for zone in wanted]
     return {series.signal.zone or zone: _within(series, window) for zone, series in picked}
+
+
+def _fetched(
+    zones: Sequence[str], window: _Window, choice: GridChoice, config: Config
+) -> dict[str | None, IntensitySeries]:
+    """Return what the named provider has of some zones, its stand-ins marked as such in the signal."""
+    from lowtide.data.zones import resolve_zone
+    from lowtide.runtime.grid_access import grid_access
+
+    if not zones:
+        raise ZoneError(f"which zones of {choice.provider}? give --zone DE (repeatable)")
+    start_ns, end_ns = window
+    if start_ns is None or end_ns is None:
+        raise InputError(f"{choice.provider} gives history: say which with --start and --end")
+    access = grid_access(config)
+    basis, factors = choice.basis or "average", choice.factors or "lifecycle"
+    found: dict[str | None, IntensitySeries] = {}
+    for zone in map(resolve_zone, zones):
+        found[zone] = access.find(zone, start_ns, end_ns, basis=basis, factors=factors).intensity
+    return found
 
 
 def _typical(zones: Sequence[str], window: _Window, choice: GridChoice) -> dict[str | None, IntensitySeries]:

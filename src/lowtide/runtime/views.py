@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 import socket
 import time
-from typing import Final
 
 from lowtide.errors import LowtideError
 from lowtide.model.ledger import Entry
 from lowtide.model.record import RunHeader
 from lowtide.reporting.view import RunView
+from lowtide.runtime.joining import LOST_AFTER_S, silent_s
 from lowtide.stores.codec import from_plain
 from lowtide.stores.ledger import Ledger
 
 __all__ = ["read_view"]
-
-_LOST_AFTER_S: Final = 600.0
 
 
 def read_view(ledger: Ledger, run_id: str, *, preview: bool = True) -> RunView:
@@ -42,6 +40,8 @@ def _is_lost(ledger: Ledger, header: RunHeader) -> bool:
 
     Here: its journal is gone. On another node: nothing was sealed for ten minutes, though it should be every one.
     """
+    if header.n_ranks is not None:
+        return silent_s(ledger, header.run_id) > LOST_AFTER_S
     if header.host == socket.gethostname():
         return not os.path.isdir(header.journal_dir)
     folder = ledger.segments_dir(header.run_id)
@@ -49,7 +49,7 @@ def _is_lost(ledger: Ledger, header: RunHeader) -> bool:
         heard_s = max(os.stat(path).st_mtime for path in (folder, ledger.run_dir(header.run_id)))
     except OSError:
         return False
-    return time.time() - heard_s > _LOST_AFTER_S
+    return time.time() - heard_s > LOST_AFTER_S
 
 
 def _preview(ledger: Ledger, run_id: str) -> Entry | None:

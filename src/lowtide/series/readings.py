@@ -2,8 +2,8 @@
 
 A counter's step between two valid readings is delta energy over delta time, exact however irregular
 the readings are, also across readings that failed in between. What cannot be told apart is never
-guessed: a reset, or a wrap that may have happened more than once, leaves an unknown (NaN) step and a
-:class:`Break` that says so.
+guessed: a reset, a wrap that may have happened more than once, or a rise that no such device can make,
+leaves an unknown (NaN) step and a :class:`Break` that says so.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ __all__ = ["MISSING", "Break", "Rates", "counter_rates", "gauge_means", "greates
 
 MISSING = int(np.iinfo(np.int64).min)
 """Raw counter value that stands for a failed reading; gauges use NaN."""
+_LATE_S = 1.0
+"""How long after the fact a device may still count what it drew [s]."""
 
 
 class Break(NamedTuple):
@@ -27,7 +29,7 @@ class Break(NamedTuple):
 
     start_ns: int
     end_ns: int
-    kind: Literal["wrap", "reset", "ambiguous"]
+    kind: Literal["wrap", "reset", "ambiguous", "impossible"]
 
 
 class Rates(NamedTuple):
@@ -63,7 +65,8 @@ def counter_rates(
         Raw count at which the counter starts again from 0. Without it a fall is a reset.
     max_rate : float, optional
         Rate that cannot be exceeded [unit / s]. A fall whose unwrapped rate exceeds it is a reset,
-        and a step long enough to hold a whole turn at that rate is ambiguous.
+        a step long enough to hold a whole turn at that rate is ambiguous, and a rise of more than it allows in the
+        step and a second more (devices report late, in lumps) is impossible.
 
     Returns
     -------
@@ -92,15 +95,19 @@ def counter_rates(
     rates = delta * scale / duration_s
     wrapped, reset = (fell, np.zeros_like(fell)) if modulus is not None else (np.zeros_like(fell), fell)
     ambiguous = np.zeros_like(fell)
-    if max_rate is not None and modulus is not None:
-        ambiguous = duration_s * max_rate >= modulus * scale
-        reset = wrapped & ~ambiguous & (rates > max_rate)
-        wrapped = wrapped & ~reset & ~ambiguous
-    rates = np.where(reset | ambiguous, np.nan, rates)
-    kinds: tuple[tuple[Literal["wrap", "reset", "ambiguous"], FloatArray], ...] = (
+    impossible = np.zeros_like(fell)
+    if max_rate is not None:
+        if modulus is not None:
+            ambiguous = duration_s * max_rate >= modulus * scale
+            reset = wrapped & ~ambiguous & (rates > max_rate)
+            wrapped = wrapped & ~reset & ~ambiguous
+        impossible = ~fell & ~ambiguous & (delta * scale > max_rate * (duration_s + _LATE_S))
+    rates = np.where(reset | ambiguous | impossible, np.nan, rates)
+    kinds: tuple[tuple[Literal["wrap", "reset", "ambiguous", "impossible"], FloatArray], ...] = (
         ("wrap", wrapped),
         ("reset", reset),
         ("ambiguous", ambiguous),
+        ("impossible", impossible),
     )
     found = [Break(int(t[i]), int(t[i + 1]), kind) for kind, mask in kinds for i in np.flatnonzero(mask)]
     return Rates(t, rates, tuple(sorted(found)))
@@ -118,7 +125,7 @@ def _check_order(t_ns: IntArray, what: str) -> None:
         )
 
 
-def gauge_means(t_ns: IntArray, values: FloatArray, *, max_gap_s: float) -> Rates:
+def gauge_means(t_ns: IntArray, values: FloatArray, *, max_gap_s: float, delay_s: float = 0.0) -> Rates:
     """Return the trapezoid mean between successive valid readings of a gauge.
 
     Parameters
@@ -128,6 +135,9 @@ def gauge_means(t_ns: IntArray, values: FloatArray, *, max_gap_s: float) -> Rate
         NaN where a reading failed.
     max_gap_s : float
         Two readings further apart than this [s] say nothing about the time between: NaN.
+    delay_s : float
+        How long before it is read a figure was true, on average [s]: half the window it is the mean of and half the
+        period at which it is renewed. The trapezoids are moved back by it, and after the last the figure is held.
 
     Raises
     ------
@@ -139,13 +149,30 @@ def gauge_means(t_ns: IntArray, values: FloatArray, *, max_gap_s: float) -> Rate
     >>> t = np.array([0, 2, 4], dtype=np.int64) * NS_PER_S
     >>> gauge_means(t, np.array([100.0, 200.0, 200.0]), max_gap_s=5.0).values.tolist()
     [150.0, 200.0]
+
+    The means of the last two seconds, so true a second before:
+
+    >>> gauge_means(t, np.array([100.0, 200.0, 200.0]), max_gap_s=5.0, delay_s=1.0).values.tolist()
+    [187.5, 200.0]
     """
     valid = ~np.isnan(values)
     t, v = t_ns[valid], values[valid]
     _check_order(t, "gauge")
-    middle = (v[:-1] + v[1:]) / 2.0
+    middle = (v[:-1] + v[1:]) / 2.0 if delay_s == 0.0 else _moved_back(t, v, delay_s)
     far = np.diff(t) / NS_PER_S > max_gap_s
     return Rates(t, np.where(far, np.nan, middle), ())
+
+
+def _moved_back(t_ns: IntArray, values: FloatArray, delay_s: float) -> FloatArray:
+    """Return the means over the steps of `t_ns` of the line through the values, each `delay_s` before its instant."""
+    t_s = (t_ns - t_ns[0]) / NS_PER_S
+    lasts_s = np.diff(t_s)
+    integral = np.concatenate(([0.0], np.cumsum((values[:-1] + values[1:]) / 2.0 * lasts_s)))
+    j = np.clip(np.searchsorted(t_s, t_s + delay_s, side="right") - 1, 0, len(t_s) - 1)
+    into_s = t_s + delay_s - t_s[j]
+    slope = np.append(np.diff(values) / lasts_s, 0.0)[j]
+    until = integral[j] + values[j] * into_s + slope * into_s**2 / 2.0
+    return np.asarray(np.diff(until) / lasts_s, dtype=np.float64)
 
 
 def held(t_ns: IntArray, values: FloatArray, edges_ns: IntArray) -> FloatArray:

@@ -6,6 +6,9 @@
                        journal/*.seg       sealed segments
                        end.json            how it ended
                        entries/0001.json   bills, each made after the one before
+                       marks.gz            steps and phases, if the job told of any
+                       ranks/r0003-0/      one process of a launch, with all of these but bills
+    LEDGER/launches/*.json                 which run a launch of many processes is
 
 While a run is going on, and until it has been closed, a folder on the node (``journal_dir``) holds the
 same header, the writers' journals and a lock held by whoever takes part.
@@ -19,13 +22,16 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from lowtide.errors import LowtideError, RunNotFoundError, StoreError, near_matches
 from lowtide.model.record import RunEnd, RunHeader
 from lowtide.stores.codec import from_plain, read_json, to_plain, write_json
 
-__all__ = ["Ledger", "default_ledger_path", "journal_root"]
+__all__ = ["MARKS_FILE", "Ledger", "default_ledger_path", "journal_root"]
+
+MARKS_FILE: Final = "marks.gz"
+"""What the job said about its progress, in the run's folder."""
 
 
 def default_ledger_path() -> str:
@@ -115,6 +121,15 @@ class Ledger:
         except OSError:
             return []
         return sorted(name for name in names if os.path.exists(os.path.join(self.run_dir(name), "run.json")))
+
+    def rank_ids(self, run_id: str) -> list[str]:
+        """Return the ranks of a run of many processes, each by the path of its folder; mostly none."""
+        try:
+            names = sorted(os.listdir(os.path.join(self.run_dir(run_id), "ranks")))
+        except OSError:
+            return []
+        ids = [f"{run_id}/ranks/{name}" for name in names]
+        return [rank_id for rank_id in ids if os.path.exists(os.path.join(self.run_dir(rank_id), "run.json"))]
 
     def header(self, run_id: str) -> RunHeader:
         """Return a run's header."""

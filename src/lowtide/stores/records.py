@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
 from lowtide.errors import NothingRecordedError, StoreError
 from lowtide.model.hardware import Channel
-from lowtide.model.record import Event, Gap, Readings, Record, RunEnd, RunHeader
+from lowtide.model.record import Event, Gap, Marks, Readings, Record, RunEnd, RunHeader
 from lowtide.series.steps import IntArray
 from lowtide.stores.codec import from_plain
 from lowtide.stores.journal import iter_files, read_journal
-from lowtide.stores.ledger import Ledger
+from lowtide.stores.ledger import MARKS_FILE, Ledger
+from lowtide.stores.marks import read_marks
 from lowtide.stores.segments import Segment, decode_segment, encode_segment
 
 __all__ = ["read_record", "segment_hashes"]
@@ -24,31 +26,63 @@ _CLOCK_STEP_S: Final = 0.1
 _SUSPEND_NS: Final = 500_000_000
 _GAP_INTERVALS: Final = 3.0
 _LEAST_GAP_S: Final = 2.5
+_HELD: Final = ("shares", "claims")
+_LEAST_HELD: Final = 10_000
+_LARGE: Final = 1_000_000
 
 
 def segment_hashes(ledger: Ledger, run_id: str) -> dict[str, str]:
-    """Return the SHA-256 of every sealed segment of a run, by file name."""
+    """Return the SHA-256 of every sealed segment of a run, by file name; marks are among them.
+
+    Those of a rank are named by their place in the run's folder, ``ranks/r0003-0/journal/w1-rest.seg``.
+    """
+    hashes: dict[str, str] = {}
+    for rank_id in ledger.rank_ids(run_id):
+        place = rank_id.partition("/")[2]
+        for name, found in segment_hashes(ledger, rank_id).items():
+            hashes[f"{place}/{name}" if name == MARKS_FILE else f"{place}/journal/{name}"] = found
     folder = ledger.segments_dir(run_id)
-    hashes = {}
-    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
-        if name.endswith(".seg"):
-            with open(os.path.join(folder, name), "rb") as file:
-                hashes[name] = hashlib.sha256(file.read()).hexdigest()
+    paths = {name: os.path.join(folder, name) for name in _names(folder) if name.endswith(".seg")}
+    marks = os.path.join(ledger.run_dir(run_id), MARKS_FILE)
+    if os.path.exists(marks):
+        paths[MARKS_FILE] = marks
+    for name, path in paths.items():
+        with open(path, "rb") as file:
+            hashes[name] = hashlib.sha256(file.read()).hexdigest()
     return hashes
+
+
+def _names(folder: str) -> list[str]:
+    return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
 
 
 def _sealed(ledger: Ledger, run_id: str) -> tuple[list[Segment], list[Event]]:
     folder, segments, problems = ledger.segments_dir(run_id), [], []
-    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
-        if not name.endswith(".seg"):
-            continue
-        path = os.path.join(folder, name)
-        try:
-            with open(path, "rb") as file:
-                segments.append(decode_segment(file.read(), path=path))
-        except (StoreError, OSError) as error:
-            problems.append(Event(t_ns=0, kind="damaged", detail=str(error)))
+    paths = [os.path.join(folder, name) for name in _names(folder) if name.endswith(".seg")]
+    for found in _decoded(paths):
+        if isinstance(found, Segment):
+            segments.append(found)
+        else:
+            problems.append(Event(t_ns=0, kind="damaged", detail=found))
     return segments, problems
+
+
+def _decoded(paths: list[str]) -> Iterable[Segment | str]:
+    """Return segments, or what is wrong with one; large ones are decoded side by side."""
+    if sum(os.path.getsize(path) for path in paths if os.path.exists(path)) < _LARGE:
+        return map(_decode, paths)
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # zlib and numpy let go of the interpreter
+        return list(pool.map(_decode, paths))
+
+
+def _decode(path: str) -> Segment | str:
+    try:
+        with open(path, "rb") as file:
+            return decode_segment(file.read(), path=path)
+    except (StoreError, OSError) as error:
+        return str(error)
 
 
 def _journaled(folder: str) -> list[Segment]:
@@ -70,15 +104,27 @@ class _Ticks:
     """One writer's rows in order, each once."""
 
     def __init__(self, segments: list[Segment]) -> None:
-        first = np.concatenate([s.first_seq + np.arange(len(s.monotonic_ns)) for s in segments])
-        _, keep = np.unique(first, return_index=True)
+        ordered = sorted(segments, key=lambda segment: segment.first_seq)
+        keep = _once(ordered)
+
+        def column(parts: list[IntArray]) -> IntArray:
+            whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
+            return whole if keep is None else whole[keep]
+
         self.channels = segments[0].channels
-        self.boot_offset_ns = np.concatenate([s.boot_offset_ns for s in segments])[keep]
-        self.boot_ns = np.concatenate([s.monotonic_ns for s in segments])[keep] + self.boot_offset_ns
-        self.wall_offset_ns = np.concatenate([s.wall_offset_ns for s in segments])[keep]
-        self.columns = [
-            np.concatenate([s.columns[i] for s in segments])[keep] for i in range(len(self.channels))
-        ]
+        self.boot_offset_ns = column([s.boot_offset_ns for s in ordered])
+        self.boot_ns = column([s.monotonic_ns for s in ordered]) + self.boot_offset_ns
+        self.wall_offset_ns = column([s.wall_offset_ns for s in ordered])
+        self.columns = [column([s.columns[i] for s in ordered]) for i in range(len(self.channels))]
+
+
+def _once(ordered: list[Segment]) -> IntArray | None:
+    """Return the places of rows that come first of their number; None when every row comes once and in order."""
+    ends = [segment.first_seq + len(segment.monotonic_ns) for segment in ordered]
+    if all(end <= after.first_seq for end, after in zip(ends, ordered[1:], strict=False)):
+        return None
+    seq = np.concatenate([s.first_seq + np.arange(len(s.monotonic_ns)) for s in ordered])
+    return np.unique(seq, return_index=True)[1]
 
 
 def _by_writer(segments: list[Segment]) -> list[_Ticks]:
@@ -91,22 +137,44 @@ def _by_writer(segments: list[Segment]) -> list[_Ticks]:
 def _readings(writers: list[_Ticks], wall_offset_ns: int, path: str) -> dict[str, Readings]:
     columns: dict[str, list[tuple[dict[str, Any], IntArray, IntArray]]] = {}
     for ticks in writers:
+        t_ns = ticks.boot_ns + wall_offset_ns
         for plain, column in zip(ticks.channels, ticks.columns, strict=True):
-            columns.setdefault(plain["name"], []).append((plain, ticks.boot_ns + wall_offset_ns, column))
+            columns.setdefault(plain["name"], []).append((plain, t_ns, column))
     readings = {}
     for name, parts in columns.items():
         channel = from_plain(Channel, parts[0][0], path=path)
-        t_ns = np.concatenate([t for _, t, _ in parts])
-        raw = np.concatenate([column for _, _, column in parts])
-        order = np.argsort(t_ns, kind="stable")
-        order = order[np.concatenate([[True], np.diff(t_ns[order]) > 0])]
-        values = raw[order]
+        t_ns, values = _in_order([t for _, t, _ in parts], [column for _, _, column in parts])
+        if (
+            channel.quantity in _HELD and channel.component != "memory"
+        ):  # whose instants are its power's edges
+            t_ns, values = _where_it_changes(t_ns, values)
         readings[name] = Readings(
             channel=channel,
-            t_ns=t_ns[order],
+            t_ns=t_ns,
             raw=values if channel.kind == "counter" else values.view(np.float64),
         )
     return readings
+
+
+def _where_it_changes(t_ns: IntArray, values: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the readings of a held value around its changes and around gaps: those between say nothing more."""
+    if len(t_ns) < _LEAST_HELD:
+        return t_ns, values
+    step_ns = np.diff(t_ns)
+    matters = (values[1:] != values[:-1]) | (step_ns > 2 * np.median(step_ns))
+    kept = np.concatenate((matters, [True])) | np.concatenate(([True], matters))
+    return t_ns[kept], values[kept]
+
+
+def _in_order(t_ns: list[IntArray], columns: list[IntArray]) -> tuple[IntArray, IntArray]:
+    """Return readings of several writers in order of time, one for an instant."""
+    t = t_ns[0] if len(t_ns) == 1 else np.concatenate(t_ns)
+    column = columns[0] if len(columns) == 1 else np.concatenate(columns)
+    if (t[1:] > t[:-1]).all():
+        return t, column
+    order = np.argsort(t, kind="stable")
+    order = order[np.concatenate([[True], np.diff(t[order]) > 0])]
+    return t[order], column[order]
 
 
 def _tick_gaps(t_ns: IntArray, boot_offset: IntArray, wall_offset: IntArray, interval_s: float) -> list[Gap]:
@@ -152,18 +220,41 @@ def read_record(ledger: Ledger, run_id: str) -> Record:
     NothingRecordedError
         If no reading is left.
     """
+    if ledger.rank_ids(run_id):
+        from lowtide.stores.joined import joined_record
+
+        return joined_record(ledger, run_id)
     header = ledger.header(run_id)
     end = ledger.end(run_id)
-    sealed, problems = _sealed(ledger, run_id)
-    return record_from(
-        header, end, [*sealed, *_journaled(header.journal_dir)], problems, ledger.run_dir(run_id)
-    )
+    segments, problems = read_segments(ledger, header)
+    record = record_from(header, end, segments, problems, ledger.run_dir(run_id))
+    return replace(record, marks=marks_of(ledger, header, wall_offset_of(segments)))
+
+
+def read_segments(ledger: Ledger, header: RunHeader) -> tuple[list[Segment], list[Event]]:
+    """Return all segments of a run, or of one rank, from the ledger and from this node's journals."""
+    sealed, problems = _sealed(ledger, header.run_id)
+    return [*sealed, *_journaled(header.journal_dir)], problems
+
+
+def marks_of(ledger: Ledger, header: RunHeader, wall_offset_ns: int) -> Marks | None:
+    """Return what the job said about its progress, on the record's time line; None where it said nothing."""
+    kept = os.path.join(ledger.run_dir(header.run_id), MARKS_FILE)
+    if os.path.exists(kept):
+        return read_marks(kept, offset_ns=wall_offset_ns)
+    return read_marks(os.path.join(header.journal_dir, "marks"), offset_ns=wall_offset_ns)
+
+
+def wall_offset_of(segments: list[Segment]) -> int:
+    """Return what turns boot time into wall time, as it was last [ns]."""
+    writers = _by_writer(segments)
+    return int(writers[-1].wall_offset_ns[-1])
 
 
 def record_from(
     header: RunHeader, end: RunEnd | None, segments: list[Segment], problems: list[Event], path: str
 ) -> Record:
-    """Return the record held by segments."""
+    """Return the record held by segments, of one machine and one run or rank."""
     if not segments:
         raise NothingRecordedError(f"run {header.run_id} holds no readings ({path})")
     writers = _by_writer(segments)

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from lowtide.series.steps import IntArray
     from lowtide.stores.journal import Row
 
-__all__ = ["Segment", "decode_segment", "encode_segment"]
+__all__ = ["MAGIC", "Segment", "decode_segment", "encode_segment"]
 
-_MAGIC: Final = b"LTSEG1\n"
+MAGIC: Final = b"LTSEG1\n"
 _MASK: Final = 2**64 - 1
 _CLOCKS: Final = ("monotonic_ns", "boot_offset_ns", "wall_offset_ns")
 _EVENT_KEYS: Final = ("t_ns", "kind", "channel", "detail")
@@ -72,7 +72,7 @@ def encode_segment(
     parts.append(_block(_pack(_differences([row.boot_offset_ns for row in rows]))))
     parts.append(_block(_pack(_differences([row.wall_offset_ns for row in rows]))))
     parts.extend(_block(_pack(_differences(column))) for column in table)
-    body = _MAGIC + b"".join(parts)
+    body = MAGIC + b"".join(parts)
     return body + struct.pack("<I", zlib.crc32(body))
 
 
@@ -104,7 +104,7 @@ def decode_segment(data: bytes, *, path: str) -> Segment:
         If the checksum does not fit or the layout is wrong; `path` is named.
     """
     body, checksum = data[:-4], data[-4:]
-    if not data.startswith(_MAGIC) or struct.pack("<I", zlib.crc32(body)) != checksum:
+    if not data.startswith(MAGIC) or struct.pack("<I", zlib.crc32(body)) != checksum:
         raise StoreError(f"{path} is damaged: its contents do not fit their own checksum")
     blocks = _blocks(body)
     header = json.loads(next(blocks))
@@ -124,7 +124,7 @@ def decode_segment(data: bytes, *, path: str) -> Segment:
 
 
 def _blocks(body: bytes) -> Any:
-    at = len(_MAGIC)
+    at = len(MAGIC)
     while at < len(body):
         (length,) = struct.unpack_from("<I", body, at)
         yield body[at + 4 : at + 4 + length]
@@ -135,8 +135,13 @@ def _unpack(block: bytes, n: int, *, twice: bool = False) -> IntArray:
     import numpy as np
 
     planes = np.frombuffer(zlib.decompress(block), dtype=np.uint8).reshape(8, n)
-    zigzag = np.ascontiguousarray(planes.T).view("<u8").reshape(n)
+    used = [i for i in range(8) if planes[i].any()]  # of small differences the upper bytes are all 0
+    zigzag = np.zeros(n, dtype=np.uint64)
+    for i in used:
+        zigzag |= planes[i].astype(np.uint64) << np.uint64(8 * i)
     differences = (zigzag >> np.uint64(1)) ^ (np.uint64(0) - (zigzag & np.uint64(1)))
+    if not twice and not any(planes[i][1:].any() for i in used):
+        return np.full(n, differences[:1].view(np.int64)[0], dtype=np.int64)  # a constant column
     for _ in range(2 if twice else 1):
-        differences = np.cumsum(differences, dtype=np.uint64)
+        np.cumsum(differences, dtype=np.uint64, out=differences)
     return differences.view(np.int64)

@@ -8,7 +8,9 @@ from lowtide.doors import Broken, Retry, Sensor, Stopped
 
 __all__ = ["check_sensor"]
 
-_QUANTITIES = ("energy", "power", "cpu_time", "memory_bytes", "shares", "claims")
+_QUANTITIES = (
+    "energy", "power", "cpu_time", "memory_bytes", "shares", "claims", "utilization", "processes"
+)  # fmt: skip
 
 
 def check_sensor(make: Callable[[], Sensor], *, n_reads: int = 3) -> None:
@@ -51,6 +53,8 @@ def _check_channels(sensor: Sensor) -> None:
         assert channel.low_fraction <= 1.0 <= channel.high_fraction, (
             f"{channel.name}: the range must contain 1"
         )
+        times_ok = channel.update_s >= 0.0 and channel.window_s >= 0.0
+        assert times_ok, f"{channel.name}: update_s and window_s are times, 0 or more"
         assert channel.method, f"{channel.name} does not say its method, which a bill must"
     assert tuple(sensor.channels) == tuple(channels), f"{sensor.name}: channels must not change"
 

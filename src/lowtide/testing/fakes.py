@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -96,6 +96,15 @@ class FakeNvml:
         One GPU each.
     energy_mj, power_mw : callable
         ``GPU index -> value``; raise :class:`FakeNvmlError` to fail (3 is not supported, 15 is lost).
+    name : str
+    architecture : int
+        As NVML numbers them; 7 is Ampere.
+    field_mw : mapping of int to int
+        Power fields (185 averaged, 186 instantaneous) that it knows [mW].
+    sm_by_pid : mapping of int to int
+        Processes on every GPU with their SM utilisation [%].
+
+    :mod:`lowtide.testing.fake_nvml` has a stand-in below the real binding, with a clock.
     """
 
     NVMLError = FakeNvmlError
@@ -110,7 +119,12 @@ class FakeNvml:
         energy_mj: Callable[[int], int] | None = None,
         power_mw: Callable[[int], int] = lambda _: 100_000,
         name: str = "NVIDIA A100-SXM4-40GB",
+        architecture: int = 7,
+        field_mw: Mapping[int, int] | None = None,
+        sm_by_pid: Mapping[int, int] | None = None,
     ) -> None:
+        self._architecture, self._field_mw = architecture, field_mw or {}
+        self.sm_by_pid = dict(sm_by_pid or {})
         self._uuids, self._energy_mj, self._power_mw, self._name = list(uuids), energy_mj, power_mw, name
         self.is_open = False
 
@@ -139,6 +153,32 @@ class FakeNvml:
         """Return the board's name."""
         return self._name
 
+    def nvmlDeviceGetArchitecture(self, handle: Any) -> int:
+        """Return the architecture's number."""
+        return self._architecture
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> Any:
+        """Return a handle; there are no MIG devices here."""
+        raise FakeNvmlError(6)
+
+    def nvmlDeviceGetFieldValues(self, handle: Any, fields: Sequence[tuple[int, int]]) -> list[Any]:
+        """Return the power fields, each with its own status."""
+        return [
+            SimpleNamespace(
+                nvmlReturn=0 if number in self._field_mw else self.NVML_ERROR_NOT_SUPPORTED,
+                value=SimpleNamespace(uiVal=self._field_mw.get(number, 0)),
+            )
+            for number, _ in fields
+        ]
+
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: Any) -> list[Any]:
+        """Return the processes."""
+        return [SimpleNamespace(pid=pid) for pid in self.sm_by_pid]
+
+    def nvmlDeviceGetProcessUtilization(self, handle: Any, last_us: int) -> list[Any]:
+        """Return one sample a process."""
+        return [SimpleNamespace(pid=p, smUtil=sm, timeStamp=last_us + 1) for p, sm in self.sm_by_pid.items()]
+
     def nvmlDeviceGetTotalEnergyConsumption(self, handle: Any) -> int:
         """Return millijoules since the driver was loaded."""
         if self._energy_mj is None:
@@ -158,6 +198,7 @@ def make_powercap_tree(
     core: bool = True,
     mirrored: bool = False,
     psys: bool = False,
+    dies: int = 1,
     max_energy_range_uj: int = 262_143_328_850,
 ) -> list[str]:
     """Make a powercap folder as Linux shows it, all counters 0; return the domains' folders.
@@ -174,18 +215,21 @@ def make_powercap_tree(
         Whether each package shows a second time as ``intel-rapl-mmio``.
     psys : bool
         Whether there is a platform domain that contains all.
+    dies : int
+        Dies of each package; several show as ``package-0-die-0`` ...
     max_energy_range_uj : int
         Where counters wrap [uJ].
     """
     names = {}
-    for p in range(packages):
-        names[f"intel-rapl:{p}"] = f"package-{p}"
+    labels = [f"package-{p}{f'-die-{d}' if dies > 1 else ''}" for p in range(packages) for d in range(dies)]
+    for p, label in enumerate(labels):
+        names[f"intel-rapl:{p}"] = label
         inner = [n for n, there in (("core", core), ("dram", dram)) if there]
         names.update({f"intel-rapl:{p}:{i}": name for i, name in enumerate(inner)})
         if mirrored:
-            names[f"intel-rapl-mmio:{p}"] = f"package-{p}"
+            names[f"intel-rapl-mmio:{p}"] = label
     if psys:
-        names[f"intel-rapl:{packages}"] = "psys"
+        names[f"intel-rapl:{len(labels)}"] = "psys"
     folders = []
     for folder, name in names.items():
         path = os.path.join(root, folder)

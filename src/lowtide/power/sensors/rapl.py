@@ -1,25 +1,39 @@
 """RAPL energy counters of Intel and AMD CPUs through the kernel's powercap interface.
 
-Packages and their DRAM domains are read; ``core`` and ``uncore`` lie inside ``package``, and ``psys``
-contains it, so they are left out. Packages mirrored by the kernel (``intel-rapl:0`` and
-``intel-rapl-mmio:0`` show the same counter twice) are read once. Source: Linux kernel documentation,
+Packages and their DRAM domains are read; ``core`` and ``uncore`` lie inside ``package``, and ``psys`` contains it, so
+they are left out. A package that shows twice (``intel-rapl:0`` and ``intel-rapl-mmio:0``) is read once. A package of
+several dies has a domain for each (``package-0-die-1``); where their counters are one and the same they are read
+once, else summed. Two sockets are always summed, even if their counters are equal. Source: Linux kernel documentation,
 power/powercap.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
-from lowtide.doors import Broken, Outcome, Retry
+from lowtide.doors import Outcome
 from lowtide.errors import SensorError
 from lowtide.model.hardware import Channel, Component
+from lowtide.power.sensors.files import NumberFiles, folders, text_of
 
 __all__ = ["DEFAULT_ROOT", "RaplSensor"]
 
-DEFAULT_ROOT = "/sys/class/powercap"
-_MAX_PACKAGE_W = 1500.0
+DEFAULT_ROOT: Final = "/sys/class/powercap"
+_MAX_PACKAGE_W: Final = 1500.0
 """No CPU package draws more [W]: tells a wrapped counter from one that was reset."""
+
+
+class _Domain(NamedTuple):
+    path: str
+    label: str
+    component: Component
+    socket: str
+
+    @property
+    def counter(self) -> str:
+        return os.path.join(self.path, "energy_uj")
 
 
 class RaplSensor:
@@ -33,97 +47,98 @@ class RaplSensor:
     Raises
     ------
     SensorError
-        If there is no domain, or none may be read; the message says how to allow it.
+        If there is no domain, or one may not be read: a part of the sockets would be too little energy. The message
+        says how to allow it.
     """
 
     name = "rapl"
 
     def __init__(self, root: str = DEFAULT_ROOT) -> None:
-        self._fds: list[int] = []
-        channels: list[Channel] = []
-        denied = ""
-        for path, label, component in _domains(root):
-            try:
-                fd = os.open(f"{path}/energy_uj", os.O_RDONLY | os.O_CLOEXEC)
-                int(os.pread(fd, 64, 0))
-            except PermissionError:
-                denied = f"{path}/energy_uj"
-                continue
-            except (OSError, ValueError):
-                continue
-            self._fds.append(fd)
-            channels.append(_channel(path, label, component))
-        if not channels:
+        self._files = NumberFiles()
+        domains = _without_mirrors(_domains(root))
+        if not domains:
             raise SensorError(
-                f"RAPL may be read by root only here; allow it with: sudo chmod a+r {denied} "
-                "(until the next boot), or a udev rule that does the same"
-                if denied
-                else f"no RAPL domain under {root}: a virtual machine, or a CPU without energy counters"
+                f"no RAPL domain under {root}: a virtual machine, or a CPU without energy counters"
             )
-        self.channels: Sequence[Channel] = tuple(channels)
+        for domain in domains:
+            try:
+                self._files.add(domain.counter)
+            except PermissionError as error:
+                self._files.close()
+                raise SensorError(
+                    f"RAPL may be read by root only here; allow it with: sudo chmod a+r {domain.counter} "
+                    "(until the next boot), or a udev rule that does the same"
+                ) from error
+            except OSError as error:
+                self._files.close()
+                raise SensorError(f"{domain.counter} cannot be read: {error.strerror}") from error
+        self.channels: Sequence[Channel] = tuple(_channel(domain) for domain in domains)
 
     def read(self) -> Sequence[Outcome]:
         """Return the raw microjoules of every domain."""
-        return [_read_uj(fd) for fd in self._fds]
+        return self._files.read()
 
     def close(self) -> None:
         """Close all domains."""
-        for fd in self._fds:
-            os.close(fd)
-        self._fds = []
+        self._files.close()
 
 
-def _read_uj(fd: int) -> Outcome:
-    try:
-        return int(os.pread(fd, 64, 0))
-    except ValueError as error:
-        return Retry(f"energy_uj holds no number: {error}")
-    except OSError as error:
-        return Broken(f"energy_uj: {error.strerror}")
+def _domains(root: str) -> list[_Domain]:
+    """Return each domain to be summed, every label once, the processor's own registers before mapped ones."""
+    found: dict[str, _Domain] = {}
+    zones = [path for path in folders(root) if ":" in os.path.basename(path)]
+    for path in sorted(zones, key=lambda p: ("-mmio" in p, p)):
+        name, n_colons = text_of(f"{path}/name"), os.path.basename(path).count(":")
+        is_package = name.startswith("package") and n_colons == 1
+        parent = text_of(f"{path.rsplit(':', 1)[0]}/name") if n_colons == 2 else ""
+        if is_package or (name == "dram" and parent.startswith("package")):
+            label = f"{parent}.{name}" if parent else name
+            socket = (parent or name).removeprefix("package-")
+            found.setdefault(label, _Domain(path, label, "cpu" if is_package else "memory", socket))
+    return sorted(found.values(), key=lambda d: d.path.replace("-mmio", ""))
 
 
-def _text(path: str) -> str:
-    try:
-        with open(path) as file:
-            return file.read().strip()
-    except OSError:
-        return ""
+def _without_mirrors(domains: list[_Domain]) -> list[_Domain]:
+    """Leave out the dies whose counter is that of another die of the package, read between two looks at that."""
+    kept: list[_Domain] = []
+    for domain in domains:
+        siblings = [
+            other
+            for other in kept
+            if "-die-" in domain.socket
+            and other.component == domain.component
+            and other.socket.split("-die-")[0] == domain.socket.split("-die-")[0]
+        ]
+        if not any(_are_one_counter(sibling.counter, domain.counter) for sibling in siblings):
+            kept.append(domain)
+    return kept
 
 
-def _domains(root: str) -> Iterator[tuple[str, str, Component]]:
-    """Yield (folder, label, component) of each domain to be summed, every package once."""
-    try:
-        entries = sorted(os.listdir(root))
-    except OSError:
-        return
-    seen: set[str] = set()
-    for entry in entries:  # sorted: intel-rapl:0 comes after intel-rapl-mmio:0, so prefer the former
-        if entry.startswith("intel-rapl-mmio"):
-            continue
-        name = _text(f"{root}/{entry}/name")
-        is_package = name.startswith("package") and entry.count(":") == 1
-        parent = _text(f"{root}/{entry.rsplit(':', 1)[0]}/name") if entry.count(":") == 2 else ""
-        label = f"{parent}.{name}" if parent else name
-        if label in seen or not (is_package or (name == "dram" and parent.startswith("package"))):
-            continue
-        seen.add(label)
-        yield f"{root}/{entry}", label, "cpu" if is_package else "memory"
+def _are_one_counter(first: str, second: str) -> bool:
+    before, between, after = text_of(first), text_of(second), text_of(first)
+    if not (before.isdigit() and between.isdigit() and after.isdigit()):
+        return False
+    return int(before) <= int(between) <= int(after)
 
 
-def _channel(path: str, label: str, component: Component) -> Channel:
-    modulus = _text(f"{path}/max_energy_range_uj")
+def _channel(domain: _Domain) -> Channel:
+    modulus = text_of(f"{domain.path}/max_energy_range_uj")
     return Channel(
-        name=f"rapl.{label}",
+        name=f"rapl.{domain.label}",
         sensor=RaplSensor.name,
-        component=component,
+        component=domain.component,
         quantity="energy",
         kind="counter",
         scale=1e-6,
         boundary="chip",
-        device=label,
-        modulus=int(modulus) if modulus.isdigit() and int(modulus) > 0 else None,
+        device=domain.label,
+        modulus=int(modulus)
+        if modulus.isascii() and modulus.isdigit() and 0 < int(modulus) < 2**62
+        else None,
         max_power_w=_MAX_PACKAGE_W,
         low_fraction=0.95,
         high_fraction=1.05,
-        method=f"RAPL energy counter of {label}",
+        method=f"RAPL energy counter of {domain.label}",
+        part=f"{domain.component}/{domain.socket}",
+        update_s=0.001,
     )

@@ -1,0 +1,144 @@
+"""Which NVIDIA GPUs a run may use, from what CUDA, the container runtime, Slurm and the kernel say.
+
+The first that says anything decides: ``CUDA_VISIBLE_DEVICES``, ``NVIDIA_VISIBLE_DEVICES``, ``SLURM_STEP_GPUS``,
+``SLURM_JOB_GPUS``. Devices the control group keeps from the process are out of scope in any case.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+__all__ = ["GpuScope", "gpus_in_scope", "may_open_gpu", "visible_gpus"]
+
+MigParent = Callable[[str], int | None]
+"""Returns the index of the board that holds the MIG device with this UUID."""
+
+
+class GpuScope(NamedTuple):
+    """Indices of the GPUs in scope, and who said so (empty: nobody, so all are)."""
+
+    indices: tuple[int, ...]
+    reason: str
+
+
+def _no_mig(_: str) -> int | None:
+    return None
+
+
+def gpus_in_scope(
+    environ: Mapping[str, str],
+    uuids: Sequence[str],
+    *,
+    mig_parent: MigParent = _no_mig,
+    may_open: Callable[[int], bool] = lambda _: True,
+) -> GpuScope:
+    """Return the GPUs a process with this environment may use.
+
+    Parameters
+    ----------
+    environ : mapping of str to str
+    uuids : sequence of str
+        Of every GPU the driver shows, in its order.
+    mig_parent : callable
+        Looks up ``MIG-...`` UUIDs.
+    may_open : callable
+        Whether the control group lets the process open the GPU of an index.
+
+    Examples
+    --------
+    >>> gpus_in_scope({"SLURM_STEP_GPUS": "1,3"}, ["GPU-a", "GPU-b", "GPU-c", "GPU-d"])
+    GpuScope(indices=(1, 3), reason='SLURM_STEP_GPUS=1,3')
+    """
+    cuda = environ.get("CUDA_VISIBLE_DEVICES")
+    if cuda is not None:
+        chosen, reason = visible_gpus(cuda, uuids, mig_parent=mig_parent), f"CUDA_VISIBLE_DEVICES={cuda}"
+    else:
+        chosen, reason = _by_others(environ, uuids, mig_parent)
+    allowed = tuple(i for i in chosen if may_open(i))
+    if len(allowed) < len(chosen):
+        reason = f"{reason}; the control group" if reason else "the control group"
+    return GpuScope(allowed, reason)
+
+
+def _by_others(
+    environ: Mapping[str, str], uuids: Sequence[str], mig_parent: MigParent
+) -> tuple[list[int], str]:
+    everything = list(range(len(uuids)))
+    container = environ.get("NVIDIA_VISIBLE_DEVICES", "").strip()
+    if container == "none":
+        return [], "NVIDIA_VISIBLE_DEVICES=none"
+    if container not in ("", "void", "all"):
+        return _named(container, uuids, mig_parent), f"NVIDIA_VISIBLE_DEVICES={container}"
+    for variable in ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS"):
+        text = environ.get(variable, "").strip()
+        if text:
+            return _named(text, uuids, mig_parent), f"{variable}={text}"
+    return everything, ""
+
+
+def _named(text: str, uuids: Sequence[str], mig_parent: MigParent) -> list[int]:
+    """Return the GPUs of a list whose numbers are the host's.
+
+    A container runtime and a batch system that constrains devices show the process only its own GPUs, numbered
+    from 0. Then there are as many as were named, and the host's numbers mean nothing here.
+    """
+    entries = _entries(text)
+    if all(entry.isdigit() for entry in entries) and len(set(entries)) >= len(uuids):
+        return list(range(len(uuids)))
+    found = [_gpu_index(entry, uuids, mig_parent) for entry in entries]
+    return list(dict.fromkeys(i for i in found if i is not None))
+
+
+def _entries(text: str) -> list[str]:
+    """Return the items of ``0,2-3,GPU-..`` with ranges written out."""
+    entries: list[str] = []
+    for part in (part.strip() for part in text.split(",")):
+        first, dash, last = part.partition("-")
+        if dash and first.isdigit() and last.isdigit() and int(last) - int(first) < 1024:
+            entries.extend(str(i) for i in range(int(first), int(last) + 1))
+        elif part:
+            entries.append(part)
+    return entries
+
+
+def visible_gpus(visible: str | None, uuids: Sequence[str], *, mig_parent: MigParent = _no_mig) -> list[int]:
+    """Return the indices of the GPUs that ``CUDA_VISIBLE_DEVICES`` leaves in scope.
+
+    As CUDA reads it: unset means all; the list ends at the first entry that names nothing (``-1`` or
+    an unknown device), so an empty value means none. A MIG device stands for its whole board.
+
+    >>> visible_gpus("1,GPU-aa", ["GPU-aa11", "GPU-bb22"])
+    [1, 0]
+    """
+    if visible is None:
+        return list(range(len(uuids)))
+    chosen: list[int] = []
+    for entry in (part.strip() for part in visible.split(",")):
+        index = _gpu_index(entry, uuids, mig_parent)
+        if index is None:
+            break
+        if index not in chosen:
+            chosen.append(index)
+    return chosen
+
+
+def _gpu_index(entry: str, uuids: Sequence[str], mig_parent: MigParent) -> int | None:
+    if entry.isascii() and entry.isdigit():
+        return int(entry) if int(entry) < len(uuids) else None
+    if entry.startswith("MIG-GPU-"):  # as drivers before 470 name them: MIG-GPU-<board>/<instance>/<instance>
+        entry = entry[len("MIG-") :].split("/")[0]
+    elif entry.startswith("MIG-"):
+        return mig_parent(entry)
+    matches = [i for i, uuid in enumerate(uuids) if entry.startswith("GPU-") and uuid.startswith(entry)]
+    return matches[0] if len(matches) == 1 else None
+
+
+def may_open_gpu(index: int, *, dev: str = "/dev") -> bool:
+    """Return whether the process may open a GPU's device file; where there is none, nothing forbids it.
+
+    The kernel's answer holds for both versions of control groups, also where their rules cannot be read.
+    """
+    path = os.path.join(dev, f"nvidia{index}")
+    return not os.path.exists(path) or os.access(path, os.R_OK | os.W_OK)

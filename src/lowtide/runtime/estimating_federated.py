@@ -1,0 +1,160 @@
+"""Federated trainings from what a user typed or a file of clients."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lowtide.data.constants import constant
+from lowtide.errors import DataFileError, InputError, QuantityError
+from lowtide.estimation.federated import ClientGroup, Federated, federated
+from lowtide.estimation.footprint import check_fraction
+from lowtide.estimation.ranged import parse_ranged
+from lowtide.estimation.request import parse_count
+from lowtide.quantities import parse_duration_s, parse_energy_kwh, parse_power_w
+from lowtide.runtime.estimating_compare import mean_intensity
+
+__all__ = ["FederatedRequest", "federated_request", "read_clients"]
+
+_COLUMNS: Final = (
+    "name", "clients", "local_time_s", "device_w", "download_mbit_s", "upload_mbit_s", "zone", "g_per_kwh",
+)  # fmt: skip
+_YEAR_H: Final = 8760.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FederatedRequest:
+    """A federated training as typed."""
+
+    rounds: str
+    model_mb: str
+    clients: str | None = None
+    clients_file: str | None = None
+    share: str = "1"
+    local_time: str = "60s"
+    device_power: str | None = None
+    router_power: str | None = None
+    idle_power: str = "0"
+    download: str | None = None
+    upload: str | None = None
+    zone: str | None = None
+    intensity: str | None = None
+    server_energy: str = "0"
+    server_zone: str | None = None
+    server_intensity: str | None = None
+    pue: str | None = None
+    central_energy: str | None = None
+
+
+def federated_request(request: FederatedRequest) -> Federated:
+    """Return what a federated training draws and emits.
+
+    Raises
+    ------
+    InputError
+        If a value is wrong or missing; says what would work.
+    """
+    rounds = parse_count(request.rounds, name="--rounds")
+    share = check_fraction("--share", parse_ranged(request.share, name="--share").value)
+    if (request.clients is None) == (request.clients_file is None):
+        raise InputError("give the clients once: --clients N, or --clients-file FILE")
+    if request.clients_file is not None:
+        groups = read_clients(request.clients_file, request, rounds * share)
+    else:
+        groups = [_one_group(request, rounds * share)]
+    pue = None if request.pue is None else parse_ranged(request.pue, name="--pue").value
+    return federated(
+        groups,
+        model_mb=parse_ranged(request.model_mb.upper().removesuffix("MB"), name="--model-mb").value,
+        server_kwh=parse_energy_kwh(request.server_energy),
+        server_pue=pue,
+        server_g_per_kwh=mean_intensity(request.server_zone, request.server_intensity, hours=_YEAR_H),
+        central_node_kwh=None if request.central_energy is None else parse_energy_kwh(request.central_energy),
+    )
+
+
+def _one_group(request: FederatedRequest, participations: float) -> ClientGroup:
+    n = parse_count(str(request.clients), name="--clients")
+    if request.download is None or request.upload is None:
+        raise InputError("how fast are the clients' lines? give --download and --upload in Mbit/s")
+    return ClientGroup(
+        name="clients",
+        n_selected=n * participations,
+        local_time_s=parse_duration_s(request.local_time),
+        device_w=_device_w(request),
+        router_w=_router_w(request),
+        idle_w=parse_power_w(request.idle_power),
+        download_mbit_s=parse_ranged(request.download, name="--download").value,
+        upload_mbit_s=parse_ranged(request.upload, name="--upload").value,
+        intensity_g_per_kwh=mean_intensity(request.zone, request.intensity, hours=_YEAR_H),
+    )
+
+
+def _device_w(request: FederatedRequest) -> float:
+    given = request.device_power
+    return constant("device_power_w").value if given is None else parse_power_w(given)
+
+
+def _router_w(request: FederatedRequest) -> float:
+    given = request.router_power
+    return constant("router_power_w").value if given is None else parse_power_w(given)
+
+
+def read_clients(path: str, request: FederatedRequest, participations: float) -> list[ClientGroup]:
+    """Return the groups of a CSV file, a row a group of clients that are alike.
+
+    Columns ``name,clients,local_time_s,device_w,download_mbit_s,upload_mbit_s`` and ``zone`` or ``g_per_kwh``;
+    an empty ``device_w`` is that of the options.
+
+    Raises
+    ------
+    DataFileError
+        With the line.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataFileError(f"cannot be read: {error}", path=path) from error
+    rows = csv.DictReader(line for line in text.splitlines() if line.strip() and not line.startswith("#"))
+    header = rows.fieldnames or ()
+    missing = [name for name in _COLUMNS[:6] if name not in header]
+    unknown = [name for name in header if name not in _COLUMNS]
+    if missing or unknown:
+        what = f"no column {missing[0]!r}" if missing else f"unknown column {unknown[0]!r}"
+        raise DataFileError(f"{what}; the columns are {', '.join(_COLUMNS)}", path=path, line=1)
+    groups = []
+    for line, row in enumerate(rows, start=2):
+        try:
+            groups.append(_read_group(row, request, participations))
+        except InputError as error:
+            raise DataFileError(str(error), path=path, line=line) from error
+    return groups
+
+
+def _read_group(
+    row: Mapping[str, str | None], request: FederatedRequest, participations: float
+) -> ClientGroup:
+    def number(name: str) -> float:
+        text = (row.get(name) or "").strip()
+        try:
+            return float(text)
+        except ValueError as error:
+            raise QuantityError(f"{name} is {text!r}, which is no number") from error
+
+    zone, given = (row.get("zone") or "").strip() or None, (row.get("g_per_kwh") or "").strip() or None
+    if zone and given:
+        raise InputError("give zone or g_per_kwh, not both")
+    return ClientGroup(
+        name=(row["name"] or "").strip(),
+        n_selected=number("clients") * participations,
+        local_time_s=number("local_time_s"),
+        device_w=number("device_w") if (row.get("device_w") or "").strip() else _device_w(request),
+        router_w=_router_w(request),
+        idle_w=parse_power_w(request.idle_power),
+        download_mbit_s=number("download_mbit_s"),
+        upload_mbit_s=number("upload_mbit_s"),
+        intensity_g_per_kwh=mean_intensity(zone, given, hours=_YEAR_H),
+    )

@@ -1,0 +1,41 @@
+"""pm_counters: joules of the node and of its parts."""
+
+from __future__ import annotations
+
+import pytest
+
+from lowtide.doors import Retry
+from lowtide.errors import SensorError
+from lowtide.power.sensors.cray import CraySensor
+from lowtide.testing.checks import check_sensor
+from lowtide.testing.fake_sysfs import make_pm_counters, write_file
+
+
+def test_counters_of_node_processor_memory_and_accelerators(tmp_path):
+    make_pm_counters(
+        str(tmp_path), {"energy": 900, "cpu_energy": 300, "memory_energy": 50, "accel0_energy": 400}
+    )
+    sensor = CraySensor(str(tmp_path))
+    found = {c.part: (c.component, value) for c, value in zip(sensor.channels, sensor.read(), strict=True)}
+    assert found == {
+        "gpu/0": ("gpu", 400), "cpu": ("cpu", 300), "node": ("node", 900), "memory": ("memory", 50)
+    }  # fmt: skip
+    sensor.close()
+
+
+def test_counter_in_another_unit_is_not_taken_for_joules(tmp_path):
+    make_pm_counters(str(tmp_path), {"energy": 900})
+    sensor = CraySensor(str(tmp_path))
+    write_file(str(tmp_path / "energy"), "900 kJ 0 us")
+    assert isinstance(sensor.read()[0], Retry)
+    sensor.close()
+
+
+def test_other_machine_says_so(tmp_path):
+    with pytest.raises(SensorError, match="not an HPE Cray node"):
+        CraySensor(str(tmp_path))
+
+
+def test_cray_keeps_the_door_s_promises(tmp_path):
+    make_pm_counters(str(tmp_path))
+    check_sensor(lambda: CraySensor(str(tmp_path)))

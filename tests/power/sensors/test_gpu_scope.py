@@ -1,0 +1,64 @@
+"""Which GPUs a process may use, by everything that may say so."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from lowtide.power.sensors.gpu_scope import gpus_in_scope, may_open_gpu
+
+UUIDS = [f"GPU-{i}{i}{i}{i}" for i in range(8)]
+ALL = tuple(range(8))
+
+
+@pytest.mark.parametrize(
+    ("environ", "indices"),
+    [
+        ({}, ALL),
+        ({"CUDA_VISIBLE_DEVICES": "2,3"}, (2, 3)),
+        ({"CUDA_VISIBLE_DEVICES": ""}, ()),
+        ({"CUDA_VISIBLE_DEVICES": "-1"}, ()),
+        ({"CUDA_VISIBLE_DEVICES": "NoDevFiles"}, ()),
+        ({"CUDA_VISIBLE_DEVICES": "GPU-5555"}, (5,)),
+        ({"CUDA_VISIBLE_DEVICES": "MIG-new"}, (6,)),
+        ({"CUDA_VISIBLE_DEVICES": "MIG-unknown"}, ()),
+        ({"CUDA_VISIBLE_DEVICES": "MIG-GPU-4444/1/0,MIG-GPU-4444/2/0"}, (4,)),
+        ({"CUDA_VISIBLE_DEVICES": "1", "NVIDIA_VISIBLE_DEVICES": "none", "SLURM_STEP_GPUS": "7"}, (1,)),
+        ({"NVIDIA_VISIBLE_DEVICES": "all"}, ALL),
+        ({"NVIDIA_VISIBLE_DEVICES": "void"}, ALL),
+        ({"NVIDIA_VISIBLE_DEVICES": ""}, ALL),
+        ({"NVIDIA_VISIBLE_DEVICES": "none"}, ()),
+        ({"NVIDIA_VISIBLE_DEVICES": "6,7"}, (6, 7)),
+        ({"NVIDIA_VISIBLE_DEVICES": "GPU-3333,GPU-1111"}, (3, 1)),
+        ({"NVIDIA_VISIBLE_DEVICES": "all", "SLURM_STEP_GPUS": "0"}, (0,)),
+        ({"SLURM_STEP_GPUS": "2", "SLURM_JOB_GPUS": "2,3"}, (2,)),
+        ({"SLURM_JOB_GPUS": "4-6"}, (4, 5, 6)),
+    ],
+)
+def test_first_that_says_anything_decides(environ, indices):
+    found = gpus_in_scope(environ, UUIDS, mig_parent={"MIG-new": 6}.get)
+    assert found.indices == indices
+
+
+@pytest.mark.parametrize("variable", ["NVIDIA_VISIBLE_DEVICES", "SLURM_STEP_GPUS"])
+def test_numbers_of_the_host_mean_nothing_where_only_the_own_gpus_show(variable):
+    # the runtime gave GPUs 6 and 7 of the host, which are 0 and 1 here
+    assert gpus_in_scope({variable: "6,7"}, UUIDS[:2]).indices == (0, 1)
+
+
+def test_device_the_control_group_keeps_is_out_of_scope():
+    found = gpus_in_scope({}, UUIDS, may_open=lambda i: i != 3)
+    assert found.indices == (0, 1, 2, 4, 5, 6, 7)
+    assert found.reason == "the control group"
+
+
+def test_missing_device_file_forbids_nothing(tmp_path):
+    assert may_open_gpu(0, dev=str(tmp_path))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may open everything")
+def test_device_file_that_may_not_be_opened_does(tmp_path):
+    (tmp_path / "nvidia0").write_text("")
+    os.chmod(tmp_path / "nvidia0", 0)
+    assert not may_open_gpu(0, dev=str(tmp_path))
