@@ -56,7 +56,7 @@ ZONES = (
     "US-NW-BPAT", "US-NY-NYIS", "US-SE-SOCO", "US-SW-AZPS", "US-TEX-ERCO",
 )  # fmt: skip
 RESUME_S = 600.0
-N_ZONES, N_MONTHS = 2, 11
+N_ZONES, N_MONTHS = 1, 11
 """Zones and months of the starts that are planned with pauses that cost something."""
 
 

@@ -33,6 +33,9 @@ EXIT_CODES = {
         ("128 + n", "signal n killed COMMAND"),
         USAGE,
     ),
+    "agent": (DONE, ("1", "a mistake in a value, or an action on a job that failed"), USAGE),
+    "check": (DONE, ("1", "the claim is impossible, or a mistake in a value"), USAGE),
+    "submit": (DONE, ("1", "a mistake in a value, or an action on a job that failed"), USAGE),
     "verify": (DONE, ("1", "the bill does not hold, or a mistake in a value"), USAGE),
     "reprice": (DONE, ("1", "a mistake in a value, or a run that could not be accounted again"), USAGE),
 }

@@ -24,8 +24,9 @@ _WHERE = {
     "PriceSeries": "lowtide.series.types",
     "Record": "lowtide.model.record",
     "Signal": "lowtide.model.signal",
-    "Site": "lowtide.model.hardware",
+    "Site": "lowtide.model.site",
     "account": "lowtide.runtime.account",
+    "estimate": "lowtide.runtime.estimating",
     "count": "lowtide.runtime.phases",
     "measure": "lowtide.runtime.measure",
     "measured": "lowtide.runtime.measure",
@@ -52,6 +53,7 @@ __all__ = [
     "account",
     "count",
     "errors",
+    "estimate",
     "measure",
     "measured",
     "phase",
@@ -67,11 +69,13 @@ if TYPE_CHECKING:
     from lowtide import errors, quantities, units
     from lowtide.errors import LowtideError
     from lowtide.grid.files import read_intensity
-    from lowtide.model.hardware import Channel, Site
+    from lowtide.model.hardware import Channel
     from lowtide.model.ledger import Entry
     from lowtide.model.record import Record
     from lowtide.model.signal import Signal
+    from lowtide.model.site import Site
     from lowtide.runtime.account import account
+    from lowtide.runtime.estimating import estimate
     from lowtide.runtime.measure import Measurement, measure, measured
     from lowtide.runtime.phases import count, phase, step
     from lowtide.runtime.planning import plan

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from lowtide.accounting.booking import Intensities, book
+from lowtide.accounting.booking import book
+from lowtide.accounting.intensities import Intensities
 from lowtide.model.record import RunEnd
 from lowtide.testing.builders import START_NS, intensity_series, make_header, make_record, regular_edges
 

@@ -189,6 +189,16 @@ def test_command_reads_cards_files_and_options(monkeypatch, capsys, tmp_path):
         assert (status, out.splitlines()[-1]) == (0, "verdict     plausible")
 
 
+def test_card_without_emissions_is_checked_by_the_options(monkeypatch, capsys, tmp_path):
+    card = tmp_path / "README.md"
+    card.write_text("---\nlicense: mit\ntags:\n- text\n---\n# Model\n")
+    status, out, _ = run(monkeypatch, capsys, str(card), "--energy", "1287MWh", "--emissions", "552.1t")
+    assert (status, out.splitlines()[-1]) == (0, "verdict     plausible")
+    status, _, err = run(monkeypatch, capsys, str(card))
+    assert status == 1
+    assert "nothing is claimed" in err
+
+
 def test_command_without_a_claim_says_what_to_give(monkeypatch, capsys):
     status, _, err = run(monkeypatch, capsys)
     assert status == 1

@@ -104,10 +104,21 @@ def slurm_cluster(folder: Path) -> Iterator[dict[str, str]]:
         _wait_until(lambda: "idle" in _quiet(["sinfo", "-h", "-o", "%T"], env).stdout, "an idle node")
         yield env
     finally:
-        _quiet(["scancel", "--signal=CONT", "--full", "--user=root"], env)
-        _quiet(["scancel", "--user=root"], env)
+        if _runs(folder / "slurmctld.pid"):
+            # scancel tries for a minute and a half to signal a job that does not run
+            _quiet(["scancel", "--state=PENDING", "--user=root"], env)
+            if _quiet(["squeue", "--noheader", "--states=RUNNING,STOPPED"], env).stdout:
+                _quiet(["scancel", "--signal=CONT", "--full", "--user=root"], env)
+            _quiet(["scancel", "--user=root"], env)
         for name in ("slurmd.pid", "slurmctld.pid"):
             _end(folder / name)
+
+
+def _runs(pid_file: Path) -> bool:
+    try:
+        return Path(f"/proc/{int(pid_file.read_text())}").exists()
+    except (OSError, ValueError):
+        return False
 
 
 def _end(pid_file: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from slurm_cluster import slurm_cluster
 
-from lowtide.errors import ExecutorError, InputError, QuantityError
-from lowtide.executors.slurm import Slurm, SlurmJob, directives, parse_time_limit_s, sbatch_options
+from lowtide.errors import ExecutorError
+from lowtide.executors.slurm import Slurm, SlurmJob
 
 COUNTING = "#!/bin/sh\n#SBATCH --time=2\ni=0\nwhile [ $i -lt 2000 ]; do i=$((i+1)); echo $i > {out}; sleep 0.01; done\n"
 
@@ -142,38 +142,74 @@ def test_controller_that_does_not_answer_is_said(tmp_path: Path) -> None:
         Slurm(env={"PATH": f"{tmp_path}:/bin:/usr/bin"}, timeout_s=0.2).job(1)
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("90", 5400.0),  # minutes
-        ("1:30", 90.0),
-        ("2:00:05", 7205.0),
-        ("1-0", 86_400.0),
-        ("1-06:30", 109_800.0),
-        ("2-00:00:01", 172_801.0),
-        ("UNLIMITED", None),
-        ("0", None),
-    ],
-)
-def test_time_limits_are_read_as_slurm_does(text: str, seconds: float | None) -> None:
-    assert parse_time_limit_s(text) == seconds
+@pytest.mark.slow
+def test_all_jobs_are_listed_at_once_and_several_starts_moved(slurm: Slurm, tmp_path: Path) -> None:
+    path = script(tmp_path, "#!/bin/sh\n#SBATCH --output=/dev/null\n#SBATCH --time=5\nsleep 60\n")
+    later_ns = (time.time_ns() // 10**9 + 3600) * 10**9
+    one = slurm.submit(path, options=["--job-name=one"], begin_ns=later_ns, comment="a = 1; b | c")
+    tasks = slurm.submit(path, options=["--array=2-5"], begin_ns=later_ns)
+    found = {job.submitted_id: job for job in slurm.jobs()}
+    assert (found[one].name, found[one].state, found[one].comment) == ("one", "PENDING", "a = 1; b | c")
+    assert (found[one].start_ns, found[one].time_limit_s) == (later_ns, 300.0)
+    assert (found[tasks].job_id, found[tasks].array_tasks) == (tasks, "2-5")  # waiting tasks are one job
+    slurm.set_begin([one, tasks], later_ns + 60 * 10**9)
+    moved = {job.submitted_id: job.start_ns for job in slurm.jobs()}
+    assert moved[one] == moved[tasks] == later_ns + 60 * 10**9
+    slurm.cancel(one)
+    slurm.cancel(tasks)
+    assert not {one, tasks} & {job.submitted_id for job in slurm.jobs()}
 
 
-@pytest.mark.parametrize("text", ["1h", "1:2:3:4", "x-1", "1-", ""])
-def test_other_time_limits_are_refused(text: str) -> None:
-    with pytest.raises(QuantityError, match="as a time limit of Slurm; write it like 1-06:30"):
-        parse_time_limit_s(text)
+@pytest.mark.slow
+def test_one_task_of_an_array_is_stopped_alone(slurm: Slurm, tmp_path: Path) -> None:
+    text = "#!/bin/sh\n#SBATCH --output=/dev/null\n#SBATCH --time=2\n"
+    text += f"while true; do date +%s.%N > {tmp_path}/$SLURM_ARRAY_TASK_ID; sleep 0.05; done\n"
+    number = slurm.submit(script(tmp_path, text), options=["--array=0-1"])
+    wait_until(lambda: (tmp_path / "0").exists() and (tmp_path / "1").exists())
+    running = {job.array_tasks: job for job in slurm.jobs() if job.submitted_id == number}
+    last = next(job for job in running.values() if job.job_id == number)
+    assert last.label == f"{number}_{last.array_tasks}"  # its own number is that of the whole array
+    other = tmp_path / ("0" if last.array_tasks == "1" else "1")
+    slurm.stop(last.label)
+
+    def stands(path: Path) -> bool:
+        before = path.stat().st_mtime_ns
+        time.sleep(0.3)
+        return before == path.stat().st_mtime_ns
+
+    wait_until(lambda: stands(tmp_path / last.array_tasks))
+    assert not stands(other)
+    slurm.go_on(last.label)
+    slurm.cancel(number)
 
 
-def test_only_lines_above_the_first_command_count() -> None:
-    text = "#!/bin/bash\n#SBATCH --time=60 --job-name='my job'\n\n# words\n  #LOWTIDE --no\n"
-    text += (
-        "#LOWTIDE --within 48h\n#LOWTIDEX y\n#LOWTIDE --site best # any\npython train.py\n#LOWTIDE --late\n"
+@pytest.mark.slow
+def test_job_sees_the_environment_it_was_submitted_from(env: dict[str, str], tmp_path: Path) -> None:
+    saw = tmp_path / "saw"
+    text = (
+        f"#!/bin/sh\n#SBATCH --output=/dev/null\necho ${{LC_ALL-none}} ${{SLURM_TIME_FORMAT-none}} > {saw}\n"
     )
-    assert directives(text) == ["--within", "48h", "--site", "best"]
-    assert sbatch_options(text) == ["--time=60", "--job-name=my job"]
+    own = {key: value for key, value in env.items() if key not in ("LC_ALL", "SLURM_TIME_FORMAT")}
+    slurm = Slurm(env=own)
+    wait_for(slurm, slurm.submit(script(tmp_path, text)), "COMPLETED")
+    assert saw.read_text().split() == ["none", "none"]
 
 
-def test_quotes_that_do_not_match_name_the_line() -> None:
-    with pytest.raises(InputError, match=r"line 2: .* cannot be read"):
-        directives("#!/bin/sh\n#LOWTIDE --zone 'DE\n")
+def test_hour_that_comes_twice_is_told_from_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = tmp_path / "scontrol"
+    fake.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/said\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        slurm = Slurm(env={"PATH": f"{tmp_path}:/bin:/usr/bin"})
+        twice_s = 1_824_942_600  # 2027-10-31T00:30Z, 02:30 in Berlin for the first of two times
+        slurm.set_begin(7, twice_s * 10**9)
+        slurm.set_begin(7, (twice_s - 3600) * 10**9)  # 01:30, once
+    finally:
+        monkeypatch.delenv("TZ")
+        time.tzset()
+    relative, once = (tmp_path / "said").read_text().splitlines()
+    assert relative.startswith("update jobid=7 StartTime=now+")
+    assert abs(int(relative.rpartition("+")[2]) - (twice_s - time.time())) < 60.0
+    assert once == "update jobid=7 StartTime=2027-10-31T01:30:00"

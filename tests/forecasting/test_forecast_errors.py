@@ -46,15 +46,12 @@ def test_rolling_quantiles_are_of_the_rows_that_were_over() -> None:
 def test_bounds_lie_on_their_side_of_the_median() -> None:
     offsets = np.array([[5.0], [7.0], [9.0]])  # all past errors were too low
     found = bounds_about(np.array([100.0]), offsets, [0.05, 0.5, 0.95], least=0.0)
-    assert found[:, 0].tolist() == [100.0, 100.0, 109.0]
+    assert found[:, 0].tolist() == pytest.approx([100.0, 100.0, 109.27])  # 9 and 3 % of it more
 
 
 def test_average_intensity_is_never_below_zero() -> None:
     offsets = np.array([[-30.0], [0.0], [30.0]])
-    assert bounds_about(np.array([10.0]), offsets, [0.05, 0.5, 0.95], least=0.0)[:, 0].tolist() == [
-        0.0,
-        10.0,
-        40.0,
-    ]
+    found = bounds_about(np.array([10.0]), offsets, [0.05, 0.5, 0.95], least=0.0)[:, 0]
+    assert found.tolist() == pytest.approx([0.0, 10.0, 40.9])  # 30, and 3 % of it more
     low = bounds_about(np.array([10.0]), offsets, [0.05, 0.5, 0.95], least=-np.inf)[0, 0]
-    assert low == -20.0
+    assert low == pytest.approx(-20.9)

@@ -7,7 +7,7 @@ import pytest
 from forecast_cases import DAY, NAN, START, H, history_of, noisy
 
 from lowtide.forecasting.history import History, history_until
-from lowtide.forecasting.methods import blend, climatology, persistence_day, persistence_week
+from lowtide.forecasting.methods import blend, climatology, persistence_day, persistence_week, ridge
 from lowtide.quantities import parse_instant_ns
 
 
@@ -83,41 +83,81 @@ def test_blend_of_a_short_history_is_the_usual_value() -> None:
     assert blend.predict(history, np.array([48]), 3)[0] == pytest.approx([5.0, 6.0, 7.0])
 
 
-def slow_blend(values: np.ndarray, origin: int, lead: int) -> float:
-    """Return the blend of hourly values without gaps by plain loops and least squares."""
+def slow_ridge(values: np.ndarray, origin: int, lead: int) -> float:
+    """Return the ridge of hourly values without gaps by plain loops and least squares."""
 
-    def usual(i: int) -> float:
-        return float(np.mean(values[list(range(i % 24, i + 1, 24))[-28:]]))
+    def usual(i: int, period: int = 24, n: int = 28) -> float:
+        return float(np.mean(values[list(range(i % period, i + 1, period))[-n:]]))
 
     def features(at: int) -> tuple[list[float], float]:
         day, week = at + lead - 24 * (lead // 24 + 1), at + lead - 168 * (lead // 168 + 1)
         off = [values[i] - usual(i) for i in range(at - 24, at)]
-        return [
-            values[day] - usual(day),
-            values[week] - usual(day),
-            off[-1],
-            float(np.mean(off)),
-            1.0,
-        ], usual(day)
+        base = usual(day)
+        found = [values[day], values[day - 24], values[week], usual(day, n=7), usual(week, 168, 6)]
+        return [*(value - base for value in found), off[-1], float(np.mean(off)), 1.0], base
 
-    rows, wanted = [], []
-    for at in range(origin - lead - 56 * 24, origin - lead):
+    rows, wanted, counts = [], [], []
+    # whole days back from the last known target; of a first week nothing is known
+    for at in range(origin - lead - 24 * ((origin - lead) // 24), origin - lead):
+        if at + min(0, lead - 168 * (lead // 168 + 1)) < 0 or at < 25:
+            continue
         x, base = features(at)
         rows.append(x)
         wanted.append(values[at + lead] - base)
-    a, b = np.array(rows), np.array(wanted)
-    square = a.T @ a
-    penalty = 0.02 * np.trace(square[:4, :4]) / 4
-    square[range(4), range(4)] += penalty
+        counts.append(9.0 if (at - origin) % 24 in (0, 1, 23) else 1.0)
+    a, b, c = np.array(rows), np.array(wanted), np.array(counts)
+    square = a.T @ (a * c[:, None])
+    penalty = 0.02 * np.trace(square[:7, :7]) / 7
+    square[range(7), range(7)] += penalty
     x, base = features(origin)
-    return base + float(np.dot(np.linalg.solve(square, a.T @ b), x))
+    return base + float(np.dot(np.linalg.solve(square, a.T @ (b * c)), x))
 
 
 @pytest.mark.parametrize("lead", [0, 5, 30])
-def test_blend_is_ridge_regression_on_what_was_known(lead: int) -> None:
+def test_ridge_is_least_squares_on_what_was_known(lead: int) -> None:
     values = noisy(110, seed=4)
-    found = blend.predict(known(values), np.array([105 * 24 + 7]), lead + 1)[0, lead]
-    assert found == pytest.approx(slow_blend(values, 105 * 24 + 7, lead), rel=1e-6)
+    found = ridge.predict(known(values), np.array([105 * 24 + 7]), lead + 1)[0, lead]
+    assert found == pytest.approx(slow_ridge(values, 105 * 24 + 7, lead), rel=1e-6)
+
+
+def slow_blend(values: np.ndarray, origin: int, lead: int) -> float:
+    """Return the blend of hourly values from its three parts by plain loops."""
+    history = known(values)
+
+    def parts(at: int) -> list[float]:
+        methods = (ridge, persistence_day, climatology)
+        return [float(m.predict(history, np.array([at]), lead + 1)[0, lead]) for m in methods]
+
+    pasts = [origin - 24 * (1 + lead // 24 + back) for back in range(112)]
+    rows = [(parts(at), values[at + lead]) for at in pasts if at >= 0]
+    mixes = [(i / 5, j / 5, 1 - (i + j) / 5) for i in range(6) for j in range(6 - i)]
+    rows = [(part, truth) for part, truth in rows if np.isfinite(part[0])]
+    filled = [([part[0] if np.isnan(p) else p for p in part], truth) for part, truth in rows]
+    errors = np.array(
+        [np.mean([abs(float(np.dot(mix, part)) - truth) for part, truth in filled]) for mix in mixes]
+    )
+    share = np.exp(-50.0 * (errors - errors.min()) / errors.mean())
+    weights = share @ np.array(mixes) / share.sum()
+    return float(np.dot(weights, parts(origin)))
+
+
+@pytest.mark.parametrize("lead", [0, 30])
+def test_blend_weighs_its_parts_by_their_past_errors(lead: int) -> None:
+    values = noisy(90, seed=4)
+    found = blend.predict(known(values), np.array([85 * 24 + 7]), lead + 1)[0, lead]
+    assert found == pytest.approx(slow_blend(values, 85 * 24 + 7, lead), rel=1e-6)
+
+
+def test_blend_moves_to_the_part_that_was_right() -> None:
+    # steps of 100 that last 20 days: the regression goes on regressing to the mean, yesterday is right but at steps
+    rng = np.random.default_rng(12)
+    values = np.repeat(np.cumsum(rng.choice([-100.0, 100.0], 12)) + 900.0, 20 * 24)
+    history, origins = known(values), np.arange(150, 230) * 24
+    actual = history.targets(origins, 24)
+    mixed, alone, yesterday = (
+        np.abs(m.predict(history, origins, 24) - actual).mean() for m in (blend, ridge, persistence_day)
+    )
+    assert yesterday < mixed < (yesterday + alone) / 2
 
 
 def test_blend_follows_the_last_hour_at_first() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from loopback import HOUR_NS, Asked, Reply
 
-from lowtide.accounting.booking import Intensities
-from lowtide.model.record import GridChoice
+from lowtide.accounting.intensities import Intensities
+from lowtide.model.grid_choice import GridChoice
 from lowtide.runtime.account import account
 from lowtide.runtime.saving import save_account
 from lowtide.series.types import IntensitySeries

@@ -9,7 +9,7 @@ import pytest
 from loopback import Asked, Reply, loopback
 
 from lowtide.grid.detect import CloudPlace, cloud_of_firmware, detect_region
-from lowtide.model.record import GridChoice
+from lowtide.model.grid_choice import GridChoice
 from lowtide.runtime.config import load_config
 from lowtide.runtime.grid_place import with_detected_zone
 

@@ -14,7 +14,7 @@ from grid_truth import Truth, exact_g, recorded_run, true_series, truth_g_per_kw
 from loopback import CANARY, HOUR_NS, HourlyProvider, Loopback, loopback
 
 from lowtide.grid import registry
-from lowtide.model.record import GridChoice
+from lowtide.model.grid_choice import GridChoice
 from lowtide.runtime.billing import intensities_for, verify
 from lowtide.runtime.config import load_config
 from lowtide.runtime.grid_access import cached_only, grid_access

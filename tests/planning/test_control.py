@@ -131,7 +131,7 @@ def test_perfect_knowledge_carries_out_its_first_plan_to_the_digit() -> None:
 
 def test_wrong_forecasts_never_miss_a_deadline_within_the_margin() -> None:
     rng = np.random.default_rng(6)
-    for _ in range(60):
+    for _ in range(25):
         values = rng.integers(50, 500, 48).astype(float).tolist()
         work_h, slack_h = int(rng.integers(1, 10)), int(rng.integers(1, 20))
         job = Job(

@@ -54,3 +54,13 @@ def test_missing_matplotlib_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingExtraError, match=r"lowtide\[plot\]"):
         plan_plot(some_plans(), SITES, WINDOW)
+
+
+def test_front_is_drawn_where_it_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    matplotlib = pytest.importorskip("matplotlib")
+    monkeypatch.setitem(matplotlib.rcParams, "svg.fonttype", "none")
+    job = Job.constant(duration_s=5400.0, power_w=1000.0)
+    found = plan(job, SITES, WINDOW, pareto=True)
+    assert found.pareto
+    assert "done after [h]" in plan_plot(found, SITES, WINDOW, image_format="svg").decode()
+    assert "done after [h]" not in plan_plot(some_plans(), SITES, WINDOW, image_format="svg").decode()

@@ -7,7 +7,7 @@ import json
 import pytest
 
 import lowtide as lt
-from lowtide.accounting.booking import Intensities
+from lowtide.accounting.intensities import Intensities
 from lowtide.errors import BoundaryError, CoverageError, DataFileError, InputError, QuantityError
 from lowtide.model.record import Gap
 from lowtide.runtime.account import account

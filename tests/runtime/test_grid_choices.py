@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lowtide.errors import ConfigError, InputError, ZoneError
-from lowtide.model.record import GridChoice
+from lowtide.model.grid_choice import GridChoice
 from lowtide.runtime.billing import check_intensity
 from lowtide.runtime.config import load_config
 from lowtide.runtime.grid_access import at_run_end, grid_access, is_offline, named_providers, run_end_s
@@ -102,7 +102,7 @@ def test_a_mistake_in_a_setting_costs_the_network_and_not_the_bill(monkeypatch, 
 
 
 def test_zone_of_a_file_or_variable_does_not_replace_the_zone_of_a_run(tmp_path, monkeypatch):
-    from lowtide.accounting.booking import Intensities
+    from lowtide.accounting.intensities import Intensities
     from lowtide.runtime.account import account
     from lowtide.stores.ledger import Ledger
     from lowtide.testing.builders import power_series

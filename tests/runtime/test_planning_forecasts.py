@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lowtide.accounting.booking import Intensities, book
+from lowtide.accounting.booking import book
+from lowtide.accounting.intensities import Intensities
 from lowtide.cli.main import main
 from lowtide.errors import InputError
 from lowtide.model.record import RunEnd

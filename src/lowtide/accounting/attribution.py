@@ -13,7 +13,7 @@ twice. The rule itself is in :mod:`~lowtide.accounting.shares`, the choice of ch
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -24,7 +24,8 @@ from lowtide.errors import SeriesError
 from lowtide.model.ledger import MethodKind
 from lowtide.model.record import Gap, Readings, Record
 from lowtide.series import steps
-from lowtide.series.readings import Rates, greatest_held, held
+from lowtide.series.blocks import any_nan
+from lowtide.series.readings import Rates, greatest_held, held, one_held
 from lowtide.series.steps import FloatArray, IntArray
 from lowtide.series.types import PowerSeries
 
@@ -51,6 +52,8 @@ class ComponentPower:
     low_fraction, high_fraction : float
         90 % interval of the true value as a fraction.
     gaps : tuple of Gap
+    kwh, idle_kwh : float
+        Energy of `power` and of `idle` [kWh], summed once.
     """
 
     component: str
@@ -62,6 +65,13 @@ class ComponentPower:
     low_fraction: float
     high_fraction: float
     gaps: tuple[Gap, ...] = ()
+    kwh: float = field(init=False)
+    idle_kwh: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kwh", self.power.energy_kwh())
+        idle_kwh = self.idle.energy_kwh() if self.idle.power_w.any() else 0.0
+        object.__setattr__(self, "idle_kwh", idle_kwh)
 
 
 def attribute(record: Record, sources: Sources | None = None) -> tuple[ComponentPower, ...]:
@@ -94,13 +104,22 @@ def _unless_suspended(record: Record, edges_ns: IntArray, power_w: FloatArray) -
 
 
 def _total_share(record: Record, edges_ns: IntArray, *, component: str, own: float) -> FloatArray:
-    """Return the sum of all runs' shares over time; this run's own where nobody announced."""
+    """Return the sum of all runs' shares over time; this run's own where nobody announced.
+
+    One number, as an array without dimensions, where it never changed.
+    """
     announced = _of(record, component=component, quantity="shares")
     if not announced:
-        return np.full(len(edges_ns) - 1, own)
-    readings = announced[0]
-    total = greatest_held(readings.t_ns, np.asarray(readings.raw, dtype=np.float64), edges_ns)
+        return np.asarray(own)
+    total = _greatest(announced[0], edges_ns)
     return np.where(np.isnan(total), own, np.maximum(total, own))
+
+
+def _greatest(readings: Readings, edges_ns: IntArray) -> FloatArray:
+    """Return the greatest value held in each step; one, without dimensions, where it never changed."""
+    values = np.asarray(readings.raw, dtype=np.float64)
+    one = one_held(values)
+    return greatest_held(readings.t_ns, values, edges_ns) if one is None else np.asarray(one)
 
 
 def _cpu(record: Record, measured: Sequence[Readings]) -> ComponentPower | None:
@@ -242,12 +261,13 @@ def _gpu(record: Record, readings: Readings) -> ComponentPower:
     channel = readings.channel
     rates = rates_of(readings, record.header.interval_s)
     share, rule = _gpu_share(record, readings, rates.edges_ns)
+    whole = _power(rates.edges_ns, rates.values)
     low, high = range_of([readings], [rates])
     return ComponentPower(
         component="gpu",
-        power=_power(rates.edges_ns, rates.values * share),
-        idle=_power(rates.edges_ns, np.where(np.isnan(rates.values), np.nan, 0.0)),
-        whole=_power(rates.edges_ns, rates.values),
+        power=whole if share.ndim == 0 and share == 1.0 else _power(rates.edges_ns, rates.values * share),
+        idle=_power(rates.edges_ns, _nothing(rates.values)),
+        whole=whole,
         kind="counter" if channel.kind == "counter" else "gauge",
         note=f"{channel.method} of {channel.device}{rule}",
         low_fraction=low,
@@ -256,20 +276,29 @@ def _gpu(record: Record, readings: Readings) -> ComponentPower:
     )
 
 
+def _nothing(values: FloatArray) -> FloatArray:
+    """Return zeros where values are known; without unknown ones no memory is written."""
+    zeros = np.zeros(len(values))
+    if any_nan(values):
+        zeros[np.isnan(values)] = np.nan
+    return zeros
+
+
 def _gpu_share(record: Record, readings: Readings, edges_ns: IntArray) -> tuple[FloatArray, str]:
     """Return the run's share of a GPU over time, and the rule in words where it is not the whole.
 
+    A share that never changes is an array without dimensions.
     Never more than 1 / (number of runs that claim it), so what several runs take is never more than the GPU.
     """
     channel = readings.channel
-    n_runs = np.ones(len(edges_ns) - 1)
+    n_runs: FloatArray = np.asarray(1.0)
     for name, r in record.readings.items():
         if r.channel.quantity == "claims" and f".{name.split('.', 1)[-1]}." in f".{channel.name}.":
-            claims = greatest_held(r.t_ns, np.asarray(r.raw, dtype=np.float64), edges_ns)
-            n_runs = np.maximum(n_runs, np.nan_to_num(claims, nan=1.0))
+            claims = _greatest(r, edges_ns)
+            n_runs = np.asarray(np.maximum(n_runs, np.where(np.isnan(claims), 1.0, claims)))
     by_sm = _sm_share(record, channel.part, edges_ns)
     if by_sm is None or record.header.attribution == "machine" or not (by_sm < 1.0).any():
-        return 1.0 / n_runs, ""
+        return np.asarray(1.0 / n_runs), ""
     return np.minimum(by_sm, 1.0 / n_runs), "; shared with others by SM utilisation (an allocation rule)"
 
 

@@ -48,8 +48,8 @@ def _component_deviations(
     on_top = 1.0 + rest.fraction
     deviations = []
     for component, parts in merged.items():
-        below = sum(p.power.energy_kwh() * (1.0 - p.low_fraction) for p in parts) * on_top
-        above = sum(p.power.energy_kwh() * (p.high_fraction - 1.0) for p in parts) * on_top
+        below = sum(p.kwh * (1.0 - p.low_fraction) for p in parts) * on_top
+        above = sum(p.kwh * (p.high_fraction - 1.0) for p in parts) * on_top
         deviations.append(Deviation(f"{component}: {parts[0].kind}", below, above))
     rest_kwh = sum(kwh.values()) * rest.fraction
     deviations.append(
@@ -91,8 +91,9 @@ def _unmetered(record: Record, parts: Sequence[ComponentPower]) -> NodeEnergy:
     """Return the energy of a node without a meter: its components and a rest modelled on them."""
     merged, rest = _merge(parts), record.header.rest_model
     power = total_of([part.power for part in parts]).scaled(1.0 + rest.fraction, boundary="node")
-    kwh = {name: sum(p.power.energy_kwh() for p in group) for name, group in merged.items()}
+    kwh = {name: sum(p.kwh for p in group) for name, group in merged.items()}
     components_kwh = sum(kwh.values())
+    deviations = _component_deviations(kwh, merged, rest)
     bill = _bill(
         record,
         parts,
@@ -101,11 +102,11 @@ def _unmetered(record: Record, parts: Sequence[ComponentPower]) -> NodeEnergy:
         rest_kwh=components_kwh * rest.fraction,
         rest_kind="modelled",
         rest_note=rest.source,
-        measured_kwh=sum(p.power.energy_kwh() for p in parts if p.kind != "modelled"),
-        deviations=_component_deviations(kwh, merged, rest),
+        measured_kwh=sum(p.kwh for p in parts if p.kind != "modelled"),
+        deviations=deviations,
     )
     gaps = tuple(gap for part in parts for gap in part.gaps)
-    return NodeEnergy(power=power, bill=bill, deviations=_component_deviations(kwh, merged, rest), gaps=gaps)
+    return NodeEnergy(power=power, bill=bill, deviations=deviations, gaps=gaps)
 
 
 def _metered(record: Record, node: MeteredNode) -> NodeEnergy:
@@ -138,8 +139,8 @@ def _bill(
     deviations: Sequence[Deviation],
 ) -> EnergyBill:
     merged = _merge(parts)
-    idle_kwh = sum(part.idle.energy_kwh() for part in parts)
-    kwh = {name: sum(p.power.energy_kwh() for p in group) for name, group in merged.items()}
+    idle_kwh = sum(part.idle_kwh for part in parts)
+    kwh = {name: sum(p.kwh for p in group) for name, group in merged.items()}
     kinds = {name: _worst_kind(group) for name, group in merged.items()}
     notes = {name: "; ".join(dict.fromkeys(p.note for p in group)) for name, group in merged.items()}
     low, high = combine(total_kwh, deviations)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from lowtide.accounting.bills import NodeEnergy, emissions_bill, energy_of
 from lowtide.accounting.embodied import embodied_share
+from lowtide.accounting.followed import plan_bill, window_ns
+from lowtide.accounting.intensities import Intensities
 from lowtide.accounting.nodes import node_energy
 from lowtide.accounting.overhead import to_facility
 from lowtide.accounting.phases import phases_bill
@@ -14,7 +15,7 @@ from lowtide.accounting.sci import parse_functional_unit, sci_score
 from lowtide.accounting.uncertainty import Deviation, scale_to
 from lowtide.errors import CoverageError
 from lowtide.model.ledger import EmbodiedBill, EmissionsBill, EmissionsSet, Entry, JoinedIntensity, SciScore
-from lowtide.model.record import Record, RunHeader
+from lowtide.model.record import Record, RunEnd, RunHeader
 from lowtide.series.types import IntensitySeries, PowerSeries
 from lowtide.units import NS_PER_H
 
@@ -23,19 +24,10 @@ __all__ = ["Intensities", "NodeEnergy", "book", "emissions_bill", "energy_of", "
 _ACCOUNTS = ("location", "direct", "marginal", "market")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intensities:
-    """The signals a run is billed with, each None where there is none."""
-
-    location: IntensitySeries | None = None
-    direct: IntensitySeries | None = None
-    marginal: IntensitySeries | None = None
-    market: IntensitySeries | None = None
-
-
-def _joined(intensity: IntensitySeries, power: PowerSeries) -> JoinedIntensity | None:
+def _joined(intensity: IntensitySeries, power: PowerSeries, end: RunEnd | None) -> JoinedIntensity | None:
+    start_ns, end_ns = window_ns(power.start_ns, power.end_ns, end)
     try:
-        part = intensity.clip(start_ns=power.start_ns, end_ns=power.end_ns)
+        part = intensity.clip(start_ns=start_ns, end_ns=end_ns)
     except CoverageError:
         return None
     return JoinedIntensity(
@@ -95,7 +87,7 @@ def book(
         total_g=None if billed is None else billed.g,
     )
     given = {n: s for n in _ACCOUNTS if (s := getattr(intensities, n)) is not None}
-    joined = {n: part for n, s in given.items() if (part := _joined(s, power)) is not None}
+    joined = {n: part for n, s in given.items() if (part := _joined(s, power, record.end)) is not None}
     return Entry(
         id="",
         made=made,
@@ -115,6 +107,7 @@ def book(
         outside_phases_kwh=marked.outside_phases_kwh,
         steps=marked.steps,
         units=marked.units or {},
+        plan=plan_bill(record.end, power, intensities.location or intensities.marginal),
     )
 
 

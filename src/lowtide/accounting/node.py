@@ -185,11 +185,11 @@ def _deviations(
     """
     low, high = range_of([meter], [rates_of(meter, record.header.interval_s)])
     found = [Deviation(f"node: {meter.channel.kind}", metered_kwh * (1.0 - low), metered_kwh * (high - 1.0))]
-    whole_kwh, run_kwh = whole.energy_kwh(), sum(p.power.energy_kwh() for p in parts)
+    whole_kwh, run_kwh = whole.energy_kwh(), sum(p.kwh for p in parts)
     if whole_kwh > 0.0 and run_kwh > 0.0:
         share, node_kwh = run_kwh / whole_kwh, power.energy_kwh() * whole_kwh / run_kwh
         for p in parts:
-            lever = abs(p.power.energy_kwh() - share * p.whole.energy_kwh()) * node_kwh / whole_kwh
+            lever = abs(p.kwh - share * p.whole.energy_kwh()) * node_kwh / whole_kwh
             found.append(Deviation(f"{p.component}: {p.kind}", lever * (1.0 - p.low_fraction),
                                    lever * (p.high_fraction - 1.0)))  # fmt: skip
     rest = record.header.rest_model

@@ -9,9 +9,9 @@ import numpy as np
 from lowtide.accounting.sampling import sampling_error_j, widen
 from lowtide.model.record import Gap, Readings, Record
 from lowtide.series import steps
+from lowtide.series.blocks import any_nan, sum_of_products
 from lowtide.series.readings import Rates, counter_rates, gauge_means
 from lowtide.series.steps import FloatArray, IntArray
-from lowtide.units import NS_PER_S
 
 __all__ = ["gaps_of", "range_of", "rates_of", "sum_of"]
 
@@ -64,10 +64,12 @@ def _to_the_ends(rates: Rates, t_ns: IntArray) -> Rates:
 
 def gaps_of(rates: Rates, channel: str, record: Record) -> tuple[Gap, ...]:
     """Return the unknown steps with their reason: what became of the counter, or what the sensor said."""
+    if not any_nan(rates.values):
+        return ()
     broken = {(b.start_ns, b.end_ns): b.kind for b in rates.breaks}
     said = [(e.t_ns, e.detail) for e in record.events if e.channel == channel and e.detail]
     found = []
-    for i in np.flatnonzero(np.isnan(rates.values)):
+    for i in np.flatnonzero(np.isnan(rates.values)).tolist():
         start_ns, end_ns = int(rates.edges_ns[i]), int(rates.edges_ns[i + 1])
         heard = [detail for t_ns, detail in said if start_ns <= t_ns <= end_ns]
         reason = heard[0] if heard else "no reading"
@@ -90,7 +92,7 @@ def range_of(readings: Sequence[Readings], rates: Sequence[Rates]) -> tuple[floa
 
     What the channels state is taken as common to all (one vendor's gain); sampling errors are independent.
     """
-    energies = [_energy_j(r) for r in rates]
+    energies = [sum_of_products(r.edges_ns, r.values) for r in rates]
     total = sum(energies)
     errors = [sampling_error_j(r, rate) for r, rate in zip(readings, rates, strict=True)]
     weights = [e / total if total else 1.0 / len(energies) for e in energies]
@@ -98,7 +100,3 @@ def range_of(readings: Sequence[Readings], rates: Sequence[Rates]) -> tuple[floa
     high = sum(r.channel.high_fraction * w for r, w in zip(readings, weights, strict=True))
     error = float(np.sqrt(np.sum(np.square(errors)))) / total if total > 0.0 else 0.0
     return widen(low, error), widen(high, error)
-
-
-def _energy_j(rates: Rates) -> float:
-    return float(np.nansum(rates.values * np.diff(rates.edges_ns) / NS_PER_S))

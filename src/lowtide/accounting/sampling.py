@@ -50,9 +50,10 @@ def sampling_error_j(readings: Readings, rates: Rates) -> float:
     known = ~np.isnan(rates.values)
     if not known.any():
         return 0.0
-    power_w, duration_s = rates.values[known], np.diff(rates.edges_ns)[known] / NS_PER_S
     if channel.kind == "counter":
-        return _TRIANGLE_90 * channel.update_s * float(max(power_w[0], power_w[-1]))
+        first_w, last_w = rates.values[known.argmax()], rates.values[len(known) - 1 - known[::-1].argmax()]
+        return _TRIANGLE_90 * channel.update_s * float(max(first_w, last_w))
+    duration_s = np.diff(rates.edges_ns)[known] / NS_PER_S
     values = np.asarray(readings.raw, dtype=np.float64) * channel.scale
     values = values[~np.isnan(values)]
     lag_j = channel.update_s / 2.0 * abs(float(values[-1] - values[0]))

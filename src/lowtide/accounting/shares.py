@@ -9,6 +9,7 @@ import numpy as np
 from lowtide.errors import BoundaryError
 from lowtide.model.record import Attribution
 from lowtide.series import steps
+from lowtide.series.blocks import in_blocks, total
 from lowtide.series.steps import FloatArray
 from lowtide.series.types import PowerSeries, total_power
 
@@ -49,14 +50,39 @@ def part_of(
     >>> part_of(np.array([100.0]), 40.0, share=1.0, total_share=2.0, cpu_fraction=0.75)[0].tolist()
     [65.0]
     """
+    power, idle = np.empty_like(power_w), np.empty_like(power_w)
+    for block in in_blocks(len(power_w)):
+        power[block], idle[block] = _part_of(
+            power_w[block],
+            _within(idle_w, block),
+            _within(share, block) / np.maximum(1.0, _within(total_share, block)),
+            _within(cpu_fraction, block),
+            attribution,
+        )
+    return power, idle
+
+
+def _part_of(
+    power_w: FloatArray,
+    idle_w: FloatArray,
+    share: FloatArray,
+    cpu_fraction: FloatArray,
+    attribution: Attribution,
+) -> tuple[FloatArray, FloatArray]:
     idle = np.minimum(idle_w, power_w)
     if attribution == "machine":
         return power_w, idle
     dynamic = (power_w - idle) * cpu_fraction
     if attribution == "dynamic":
         return dynamic, np.zeros_like(dynamic)
-    idle_part = idle * (np.asarray(share) / np.maximum(1.0, total_share))
+    idle_part = idle * share
     return dynamic + idle_part, idle_part
+
+
+def _within(values: FloatArray | float, block: slice) -> FloatArray:
+    """Return a block of an array; one number is the same in all of them."""
+    array = np.asarray(values, dtype=np.float64)
+    return array[block] if array.ndim else array
 
 
 def sm_share(run: FloatArray, others: FloatArray, n_others: FloatArray) -> FloatArray:
@@ -77,6 +103,10 @@ def sm_share(run: FloatArray, others: FloatArray, n_others: FloatArray) -> Float
 
 def total_of(parts: Sequence[PowerSeries]) -> PowerSeries:
     """Return the sum of components on the union of their edges; unknown only where all are unknown."""
+    edges = parts[0].edges_ns
+    if all(part.edges_ns is edges for part in parts):
+        total_w = total([part.power_w for part in parts])
+        return PowerSeries(edges_ns=edges, power_w=total_w, boundary="components")
     return total_power(parts, boundary="components", where_known="any")
 
 

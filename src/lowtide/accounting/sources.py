@@ -20,6 +20,7 @@ import numpy as np
 
 from lowtide.model.hardware import Channel
 from lowtide.model.record import Readings
+from lowtide.series.blocks import in_blocks
 from lowtide.series.readings import MISSING
 
 __all__ = ["Sources", "choose_sources", "n_valid"]
@@ -61,9 +62,12 @@ def choose_sources(readings: Iterable[Readings]) -> Sources:
 
 def n_valid(readings: Readings) -> int:
     """Return how many readings did not fail."""
-    if readings.channel.kind == "counter":
-        return int(np.count_nonzero(np.asarray(readings.raw) != MISSING))
-    return int(np.count_nonzero(~np.isnan(np.asarray(readings.raw, dtype=np.float64))))
+    raw = np.asarray(readings.raw)
+    is_counter = readings.channel.kind == "counter"
+    return sum(
+        int(np.count_nonzero(raw[part] != MISSING if is_counter else ~np.isnan(raw[part])))
+        for part in in_blocks(len(raw))
+    )
 
 
 def _rank(channel: Channel) -> tuple[bool, float]:

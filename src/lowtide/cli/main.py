@@ -16,6 +16,7 @@ __all__ = ["COMMANDS", "cli", "main"]
 COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     "Every day": {
         "run": ("lowtide.cli.run:run", "run a command, record its power, book its carbon"),
+        "submit": ("lowtide.cli.submit:submit", "hand a job script to Slurm with the start that emits least"),
         "show": ("lowtide.cli.runs:show", "one run with its energy, carbon and where they come from"),
         "runs": ("lowtide.cli.runs:runs", "the runs of the ledger"),
         "report": ("lowtide.cli.report:report", "a statement for a paper, a model card, a colleague"),
@@ -25,6 +26,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "doctor": ("lowtide.cli.doctor:doctor", "which sensors work here and how to get better ones"),
     },
     "Plan": {
+        "agent": ("lowtide.cli.agent:agent", "one controller for all submitted jobs"),
         "sweep": ("lowtide.cli.sweep:sweep", "what waiting would have saved at every start of a year"),
     },
     "Measure": {

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from lowtide.runtime.config import Config, load_config
-from lowtide.stores.ledger import Ledger
+
+if TYPE_CHECKING:
+    from lowtide.stores.ledger import Ledger
 
 __all__ = [
     "closed_ledger",

@@ -9,7 +9,9 @@ import click
 from lowtide.cli.options import config_with, emit_json, json_option, ledger_option
 
 if TYPE_CHECKING:
+    from lowtide.runtime.config import Config
     from lowtide.runtime.planning import Planned
+    from lowtide.stores.ledger import Ledger
 
 
 @click.command(epilog="Example: lowtide plan --duration 6h --power 300W --zone DE --within 24h")
@@ -99,11 +101,12 @@ if TYPE_CHECKING:
 def plan(as_json: bool, plot: str | None, **options: Any) -> None:
     """Say when, where and how hard to run a job so that it emits least, and what that saves."""
     from lowtide.runtime.planning import PlanRequest, plan_request
-    from lowtide.runtime.prepare import ledger_of
 
     flags = {name: options.pop(name) for name in ("intensity", "provider", "basis", "factors", "ledger")}
     config = config_with(**flags)
-    planned = plan_request(PlanRequest(**options), config, ledger=ledger_of(config))
+    request = PlanRequest(**options)
+    ledger = _ledger(config) if request.like or request.past_runs else None
+    planned = plan_request(request, config, ledger=ledger)
     if plot is not None:
         _draw(planned, plot)
     if as_json:
@@ -116,6 +119,12 @@ def plan(as_json: bool, plot: str | None, **options: Any) -> None:
     click.echo(plans_text(planned.found, planned.sites[0].intensity, planned.window))
     if planned.hindsight is not None:
         click.echo(f"hindsight: {planned.hindsight.words}")
+
+
+def _ledger(config: Config) -> Ledger:
+    from lowtide.runtime.prepare import ledger_of
+
+    return ledger_of(config)
 
 
 def _learnt_plain(planned: Planned) -> dict[str, Any]:

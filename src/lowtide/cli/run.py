@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lowtide.cli.options import config_with, intensity_options, ledger_option
+from lowtide.cli.options import config_with, emit_json, intensity_options, ledger_option
 from lowtide.errors import LowtideError
 from lowtide.runtime.prepare import RunOptions
+
+if TYPE_CHECKING:
+    from lowtide.model.record import RunHeader
+    from lowtide.runtime.config import Config
+    from lowtide.runtime.green import GreenAsked, GreenSpec
 
 REFUSED = 125
 
@@ -37,9 +43,32 @@ REFUSED = 125
 @click.option("--summary", metavar="FILE", help="Write the JSON of `show` there at the end.")
 @click.option("--strict", is_flag=True, help="In a batch job too, refuse a wrong zone.")
 @click.option("--quiet", is_flag=True, help="Do not print the four lines.")
+@click.option(
+    "--when", type=click.Choice(["green"]), help="Start when the grid is green: within 24h unless bounded."
+)
+@click.option("--within", metavar="D", help="Wait for green, done within that time of now.")
+@click.option("--deadline", metavar="T", help="Wait for green, done by then.")
+@click.option("--slack", metavar="D|PCT", help="Wait for green, done that much later than at once.")
+@click.option("--start-within", metavar="D", help="Wait for green, started within that time.")
+@click.option("--duration", metavar="D", help="How long COMMAND takes (else learnt from 3 runs of its name).")
+@click.option(
+    "--margin", metavar="PCT", help="How much longer it may take and still be in time (default 10%)."
+)
+@click.option("--min-saving", metavar="PCT", help="A smaller saving is not worth waiting (default 3%).")
+@click.option(
+    "--pause",
+    type=click.Choice(["none", "freeze"]),
+    help="Only shift its start (none, the default), or stop and continue its processes too (freeze).",
+)
+@click.option("--history", metavar="FILE", help="Past intensity that a forecast is made from.")
+@click.option("--forecast", metavar="NAME|FILE", help="How, or a provider's forecasts (default: auto).")
+@click.option("--hold-allocation", is_flag=True, help="Wait even inside a batch allocation.")
+@click.option("--dry-run", is_flag=True, help="Print the plan as `lowtide plan` does, and stop.")
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run: one JSON document on standard output.")
+@click.option("--continue", "continued", metavar="RUN", help="Take over a run that waits for nobody.")
 @intensity_options
 @ledger_option
-@click.argument("command", nargs=-1, type=click.UNPROCESSED, required=True)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def run(command: tuple[str, ...], **options: Any) -> int:
     """Run COMMAND, record its power, book its carbon.
 
@@ -49,14 +78,21 @@ def run(command: tuple[str, ...], **options: Any) -> int:
     """
     from lowtide.runtime.running import run_command
 
+    green = _green(options)
     per, summary, name = options.pop("per"), options.pop("summary"), options.pop("name")
     tags, scope = options.pop("tags"), options.pop("scope")
     quiet, strict = options.pop("quiet"), options.pop("strict")
+    dry, as_json, continued = options.pop("dry_run"), options.pop("as_json"), options.pop("continued")
+    _check_usage(command, dry=dry, as_json=as_json, continued=continued, is_green=green.is_asked)
     try:
         config = config_with(**options)
     except LowtideError as error:
         click.echo(f"lowtide: {error}", err=True)
         return REFUSED
+    if continued is not None:
+        from lowtide.runtime.green_running import continue_command
+
+        return continue_command(continued, config, env=dict(os.environ), say=_say)
     return run_command(
         RunOptions(command=command, name=name, tags=tags, per=per),
         config,
@@ -65,5 +101,52 @@ def run(command: tuple[str, ...], **options: Any) -> int:
         summary=summary,
         quiet=quiet,
         strict=strict,
-        say=lambda line: click.echo(line, file=sys.stderr),
+        say=_say,
+        green=green,
+        plan_only=partial(_print_plan, config, as_json) if dry else None,
     )
+
+
+def _say(line: str) -> None:
+    click.echo(line, file=sys.stderr)
+
+
+def _green(options: dict[str, Any]) -> GreenAsked:
+    """Take what says how to wait out of the options."""
+    from lowtide.runtime.green import GreenAsked
+
+    names = ("within", "deadline", "slack", "start_within", "duration", "margin", "min_saving", "pause",
+             "history", "forecast", "hold_allocation")  # fmt: skip
+    return GreenAsked(
+        when_green=options.pop("when") is not None, **{name: options.pop(name) for name in names}
+    )
+
+
+def _check_usage(
+    command: tuple[str, ...], *, dry: bool, as_json: bool, continued: str | None, is_green: bool
+) -> None:
+    """Refuse combinations that mean nothing, as wrong usage."""
+    if continued is not None and command:
+        raise click.UsageError("--continue RUN takes no COMMAND: the run has its own")
+    if continued is None and not command:
+        raise click.UsageError("Missing argument 'COMMAND...'.")
+    if dry and not is_green:
+        raise click.UsageError("--dry-run prints the plan of a run that may wait: add --within 24h")
+    if as_json and not dry:
+        raise click.UsageError("--json goes with --dry-run; `lowtide show last --json` shows the run")
+
+
+def _print_plan(config: Config, as_json: bool, spec: GreenSpec, header: RunHeader) -> None:
+    """Print the plan of a run as ``lowtide plan`` prints it."""
+    from lowtide.runtime.green_running import dry_plan
+    from lowtide.runtime.prepare import ledger_of
+
+    planned = dry_plan(spec, header, config, ledger_of(config))
+    if as_json:
+        from lowtide.reporting.plans_json import plans_plain
+
+        emit_json(plans_plain(planned.found))
+        return
+    from lowtide.reporting.plans import plans_text
+
+    click.echo(plans_text(planned.found, planned.sites[0].intensity, planned.window))

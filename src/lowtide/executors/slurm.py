@@ -7,63 +7,22 @@ it is for operators, and it frees the CPUs for others.
 from __future__ import annotations
 
 import os
-import re
-import shlex
 import subprocess
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from lowtide.errors import ExecutorError, InputError, QuantityError
+from lowtide.errors import ExecutorError
+from lowtide.executors.slurm_jobs import SQUEUE_FORMAT, SlurmJob, listed_job, shown_job
 
-__all__ = ["Slurm", "SlurmJob", "directives", "parse_time_limit_s", "sbatch_options"]
+__all__ = ["Slurm", "SlurmJob"]
 
 _TIMEOUT_S: Final = 60.0
-_MARK: Final = "#LOWTIDE"
-_SBATCH: Final = "#SBATCH"
-_ENDED: Final = frozenset(
-    ("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT")
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlurmJob:
-    """A job as the controller knows it.
-
-    Attributes
-    ----------
-    job_id : int
-    name, state, reason, comment : str
-        State and reason in Slurm's words (``PENDING``, ``BeginTime``).
-    submit_ns, eligible_ns, start_ns, end_ns : int or None
-        Instants [ns since 1970 UTC]; a pending job's start is Slurm's guess, None when it has none.
-    time_limit_s : float or None
-        None is without limit.
-    n_restarts : int
-    exit_code, exit_signal : int
-    nodes : str
-    """
-
-    job_id: int
-    name: str
-    state: str
-    reason: str
-    comment: str
-    submit_ns: int | None
-    eligible_ns: int | None
-    start_ns: int | None
-    end_ns: int | None
-    time_limit_s: float | None
-    n_restarts: int
-    exit_code: int
-    exit_signal: int
-    nodes: str
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether it will do no more by itself."""
-        return self.state in _ENDED
+_SIGNAL_TIMEOUT_S: Final = 20.0
+"""scancel tries for a minute and a half to signal a job that does not run; nobody should wait for that."""
+_AT_ONCE: Final = 100
+"""Jobs named in one command."""
 
 
 class Slurm:
@@ -78,7 +37,8 @@ class Slurm:
     """
 
     def __init__(self, *, env: Mapping[str, str] | None = None, timeout_s: float = _TIMEOUT_S) -> None:
-        self._env = {**(os.environ if env is None else env), "SLURM_TIME_FORMAT": "%s", "LC_ALL": "C"}
+        self._plain = dict(os.environ if env is None else env)
+        self._env = {**self._plain, "SLURM_TIME_FORMAT": "%s", "LC_ALL": "C"}
         self._timeout_s = timeout_s
 
     def submit(
@@ -90,6 +50,7 @@ class Slurm:
         begin_ns: int | None = None,
         comment: str = "",
         hold: bool = False,
+        say: Callable[[str], None] | None = None,
     ) -> int:
         """Submit a job script and return the job's number.
 
@@ -106,6 +67,8 @@ class Slurm:
         comment : str
         hold : bool
             Submitted on hold until :meth:`release`.
+        say : callable, optional
+            Gets each line that sbatch writes on standard error, such as a site's messages to its users.
 
         Raises
         ------
@@ -119,7 +82,11 @@ class Slurm:
             own.append(f"--comment={comment}")
         if hold:
             own.append("--hold")
-        said = self._run(["sbatch", *options, *own, script, *arguments])
+        # sbatch hands its environment on to the job, which must not see what is set for the other commands
+        done = self._done(["sbatch", *options, *own, script, *arguments], self._timeout_s, env=self._plain)
+        for line in done.stderr.splitlines() if say is not None else ():
+            say(line)  # type: ignore[misc]
+        said = done.stdout
         number = said.strip().splitlines()[-1].partition(";")[0] if said.strip() else ""
         if not number.isdigit():
             raise ExecutorError(f"sbatch did not name the job it made: {said.strip()!r}")
@@ -133,11 +100,29 @@ class Slurm:
             if "Invalid job id" in str(error):
                 return None
             raise
-        return _job(said.splitlines()[0]) if said.strip() else None
+        return shown_job(said.splitlines()[0]) if said.strip() else None
 
-    def set_begin(self, job_id: int, begin_ns: int) -> None:
-        """Let a pending job start not before an instant [ns]."""
-        self._run(["scontrol", "update", f"jobid={job_id}", f"StartTime={self._time(begin_ns)}"])
+    def jobs(self, *, uid: int | None = None) -> list[SlurmJob]:
+        """Return all jobs of a user that have not ended, with one command however many there are.
+
+        How often they were restarted and their exit codes are not told: 0. Tasks of an array that wait are one
+        job, running ones are a job each. `eligible_ns` is None.
+
+        Parameters
+        ----------
+        uid : int, optional
+            The user's number, by default this process's.
+        """
+        user = os.getuid() if uid is None else uid
+        said = self._run(["squeue", "--noheader", f"--user={user}", f"--format={SQUEUE_FORMAT}"])
+        return [listed_job(line) for line in said.splitlines() if line.strip()]
+
+    def set_begin(self, job_id: int | Sequence[int], begin_ns: int) -> None:
+        """Let a pending job, or several, start not before an instant [ns]."""
+        ids = [job_id] if isinstance(job_id, int) else list(job_id)
+        for i in range(0, len(ids), _AT_ONCE):
+            named = ",".join(map(str, ids[i : i + _AT_ONCE]))
+            self._run(["scontrol", "update", f"jobid={named}", f"StartTime={self._time(begin_ns)}"])
 
     def hold(self, job_id: int) -> None:
         """Keep a pending job from starting."""
@@ -151,17 +136,18 @@ class Slurm:
         """End a running job with SIGTERM and put it back into the queue, on hold if asked."""
         self._run(["scontrol", "requeuehold" if hold else "requeue", str(job_id)])
 
-    def stop(self, job_id: int) -> None:
+    def stop(self, job_id: int | str) -> None:
         """Stop all processes of a running job where they are; Slurm still counts its time."""
         self.signal(job_id, "STOP")
 
-    def go_on(self, job_id: int) -> None:
+    def go_on(self, job_id: int | str) -> None:
         """Let a stopped job go on."""
         self.signal(job_id, "CONT")
 
-    def signal(self, job_id: int, name: str, *, script_too: bool = True) -> None:
-        """Send a signal to the steps of a running job, and to its script."""
-        self._run(["scancel", f"--signal={name}", *(["--full"] if script_too else []), str(job_id)])
+    def signal(self, job_id: int | str, name: str, *, script_too: bool = True) -> None:
+        """Send a signal to the steps of a running job, and to its script; ``12_3`` is a task of an array."""
+        full = ["--full"] if script_too else []
+        self._run(["scancel", f"--signal={name}", *full, str(job_id)], timeout_s=_SIGNAL_TIMEOUT_S)
 
     def cancel(self, job_id: int) -> None:
         """End a job for good."""
@@ -169,128 +155,34 @@ class Slurm:
 
     def _time(self, t_ns: int) -> str:
         """Return an instant as Slurm reads it: local time without offset, rounded up to a second."""
-        return datetime.fromtimestamp(-(-t_ns // 10**9)).strftime("%Y-%m-%dT%H:%M:%S")
+        second = -(-t_ns // 10**9)
+        local = datetime.fromtimestamp(second)
+        if local.replace(fold=0).timestamp() != local.replace(fold=1).timestamp():
+            return f"now+{max(0, second - int(time.time()))}"  # an hour that the end of summer time repeats
+        return local.strftime("%Y-%m-%dT%H:%M:%S")
 
-    def _run(self, command: list[str]) -> str:
+    def _run(self, command: list[str], *, timeout_s: float | None = None) -> str:
+        return self._done(command, min(self._timeout_s, timeout_s or self._timeout_s)).stdout
+
+    def _done(
+        self, command: list[str], timeout_s: float, *, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         what = " ".join(command[:2])
         try:
             done = subprocess.run(
                 command,
-                env=self._env,
+                env=self._env if env is None else env,
                 capture_output=True,
                 text=True,
-                timeout=self._timeout_s,
+                timeout=timeout_s,
                 check=False,
                 stdin=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for us; a command cut short would leave things half done
             )
         except FileNotFoundError as error:
             raise ExecutorError(f"{command[0]} is not here; is Slurm installed on this machine?") from error
         except subprocess.TimeoutExpired as error:
-            raise ExecutorError(
-                f"{what} did not answer within {self._timeout_s:g} s; is slurmctld up?"
-            ) from error
+            raise ExecutorError(f"{what} did not answer within {timeout_s:g} s; is slurmctld up?") from error
         if done.returncode:
             raise ExecutorError(f"{what} failed: {(done.stderr or done.stdout).strip() or done.returncode}")
-        return done.stdout
-
-
-def _job(line: str) -> SlurmJob:
-    """Return the job of a line of ``scontrol --oneliner show job``."""
-    # values may hold spaces and equals signs (Comment, Command), keys never do
-    found = re.findall(r"(?:^|\s)([A-Z][\w:/]*)=(.*?)(?=\s[A-Z][\w:/]*=|\s*$)", line)
-    fields = {key: value.strip() for key, value in found}
-    code, _, number = fields.get("ExitCode", "0:0").partition(":")
-    return SlurmJob(
-        job_id=int(fields["JobId"]),
-        name=fields.get("JobName", ""),
-        state=fields.get("JobState", ""),
-        reason=fields.get("Reason", ""),
-        comment=fields.get("Comment", ""),
-        submit_ns=_instant_ns(fields.get("SubmitTime")),
-        eligible_ns=_instant_ns(fields.get("EligibleTime")),
-        start_ns=_instant_ns(fields.get("StartTime")),
-        end_ns=_instant_ns(fields.get("EndTime")),
-        time_limit_s=parse_time_limit_s(fields.get("TimeLimit", "UNLIMITED")),
-        n_restarts=int(fields.get("Restarts", "0")),
-        exit_code=int(code),
-        exit_signal=int(number or 0),
-        nodes=fields.get("NodeList", "").replace("(null)", ""),
-    )
-
-
-def _instant_ns(text: str | None) -> int | None:
-    """Return an instant: seconds since 1970, or local time where SLURM_TIME_FORMAT was not heeded."""
-    if text is None or text in ("Unknown", "N/A", "None"):
-        return None
-    if text.isdigit():
-        return int(text) * 10**9 if int(text) else None
-    return round(datetime.fromisoformat(text).timestamp()) * 10**9
-
-
-def parse_time_limit_s(text: str) -> float | None:
-    """Return a time limit as Slurm writes it [s]; None is without limit.
-
-    ``minutes``, ``minutes:seconds``, ``hours:minutes:seconds``, ``days-hours``, ``days-hours:minutes`` and
-    ``days-hours:minutes:seconds``, as in the manual of sbatch.
-
-    Raises
-    ------
-    QuantityError
-        If it is none of these.
-
-    Examples
-    --------
-    >>> parse_time_limit_s("1-06:30"), parse_time_limit_s("90"), parse_time_limit_s("UNLIMITED")
-    (109800.0, 5400.0, None)
-    """
-    if text.upper() in ("UNLIMITED", "INFINITE", "NONE", "-1", "0"):
-        return None
-    days, dash, rest = text.rpartition("-")
-    parts = rest.split(":")
-    if not all(part.isdigit() for part in parts) or len(parts) > 3 or (dash and not days.isdigit()):
-        raise QuantityError(f"cannot read {text!r} as a time limit of Slurm; write it like 1-06:30 or 90")
-    numbers = [int(part) for part in parts]
-    scales = (3600, 60, 1) if dash or len(parts) == 3 else (60, 1)
-    return float(int(days or 0) * 86_400 + sum(n * s for n, s in zip(numbers, scales, strict=False)))
-
-
-def directives(script: str) -> list[str]:
-    """Return the words of a script's ``#LOWTIDE`` lines, as if given on the command line.
-
-    As with ``#SBATCH``, they count only above the first command.
-
-    Raises
-    ------
-    InputError
-        If a line's quotes do not match.
-
-    Examples
-    --------
-    >>> directives("#!/bin/sh\\n#SBATCH -t 60\\n#LOWTIDE --within 48h  # patience\\necho hi\\n#LOWTIDE --no")
-    ['--within', '48h']
-    """
-    return _words(script, _MARK)
-
-
-def sbatch_options(script: str) -> list[str]:
-    """Return the words of a script's ``#SBATCH`` lines.
-
-    Raises
-    ------
-    InputError
-        If a line's quotes do not match.
-    """
-    return _words(script, _SBATCH)
-
-
-def _words(script: str, mark: str) -> list[str]:
-    words: list[str] = []
-    for number, line in enumerate(script.splitlines(), start=1):
-        if line.strip() and not line.lstrip().startswith("#"):
-            break
-        if line.startswith(mark) and line[len(mark) : len(mark) + 1].isspace():
-            try:
-                words += shlex.split(line[len(mark) :], comments=True)
-            except ValueError as error:
-                raise InputError(f"line {number}: {line!r} cannot be read ({error})") from error
-    return words
+        return done

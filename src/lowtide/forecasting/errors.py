@@ -10,12 +10,16 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from lowtide.arrays import FloatArray
 
-__all__ = ["N_DAYS", "N_LEAST", "bounds_about", "error_quantiles", "rolling_error_quantiles"]
+__all__ = ["N_DAYS", "N_LEAST", "WIDER", "bounds_about", "error_quantiles", "rolling_error_quantiles"]
 
 N_DAYS: Final = 56
 """Forecasts whose errors are remembered: eight weeks, one a day."""
 N_LEAST: Final = 19
 """With fewer errors the lowest and highest of them are not yet a 5 % and a 95 % quantile."""
+WIDER: Final = 1.03
+"""How much wider than those of past errors the quantiles are. The errors of eight weeks resemble one another, and
+those of the season that follows scatter more: as they were, 90 % intervals held 89.1 to 89.9 % of the truth in six
+zones of 2021-2024."""
 _CELLS: Final = 1 << 22
 """Errors sorted at once, 32 MB of them."""
 
@@ -103,9 +107,9 @@ def bounds_about(
     -------
     float64 array, shape (..., n_levels, n_leads)
         Increasing along the levels and equal to the median at 0.5: a level below it is never above the
-        median, even where all past errors were on one side.
+        median, even where all past errors were on one side. :data:`WIDER` than the offsets.
     """
     half = np.asarray(levels)[:, None]
-    sided = np.where(half < 0.5, np.minimum(offsets, 0.0), np.maximum(offsets, 0.0))
+    sided = WIDER * np.where(half < 0.5, np.minimum(offsets, 0.0), np.maximum(offsets, 0.0))
     sided = np.where(half == 0.5, 0.0, sided)
     return np.maximum(points[..., None, :] + sided, least)

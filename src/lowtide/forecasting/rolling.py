@@ -82,6 +82,12 @@ def points_from(method: Method, history: History, origins: IntArray, n_leads: in
     return np.maximum(method.predict(history, origins, n_leads), least_of(history.signal))
 
 
+def _daily(origins: IntArray, per_day: int) -> IntArray:
+    """Return one origin a day to the last of those given, from the first whose error still counts."""
+    place = int(origins[0]) % per_day or per_day
+    return np.arange(place, int(origins[-1]) + 1, per_day, dtype=np.int64)
+
+
 def roll(
     method: Method, history: History, origins: IntArray, n_leads: int, *, levels: Sequence[float] = LEVELS
 ) -> Rolled:
@@ -103,16 +109,21 @@ def roll(
     -----
     Cost: that of the method for one origin a day, and O(n n_leads log) to sort the errors of eight weeks.
     """
-    points = points_from(method, history, origins, n_leads)
-    offsets = np.empty((len(origins), len(levels), n_leads))
-    wait = days_to_wait(history, n_leads)
     phase = origins % history.per_day
-    for place in np.unique(phase).tolist():
-        mine = np.flatnonzero(phase == place)
-        daily = np.arange(place or history.per_day, int(origins[mine[-1]]) + 1, history.per_day)
-        errors = history.targets(daily, n_leads) - method.predict(history, daily, n_leads)
-        rows = (origins[mine] - daily[0]) // history.per_day
-        offsets[mine] = rolling_error_quantiles(errors, levels, wait=wait)[rows]
+    rows = [_daily(origins[phase == place], history.per_day) for place in np.unique(phase).tolist()]
+    found = method.predict(history, np.concatenate(rows), n_leads)
+    points = np.empty((len(origins), n_leads))
+    offsets = np.empty((len(origins), len(levels), n_leads))
+    begin = 0
+    for daily in rows:
+        mine = np.flatnonzero(phase == daily[0] % history.per_day)
+        medians = found[begin : begin + len(daily)]
+        begin += len(daily)
+        at = (origins[mine] - daily[0]) // history.per_day
+        errors = history.targets(daily, n_leads) - medians
+        points[mine] = np.maximum(medians[at], least_of(history.signal))
+        wait = days_to_wait(history, n_leads)
+        offsets[mine] = rolling_error_quantiles(errors, levels, wait=wait)[at]
     return Rolled(
         method=method.name,
         origins=origins,

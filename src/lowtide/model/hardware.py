@@ -1,4 +1,4 @@
-"""Where readings come from: devices, channels, sites."""
+"""Where readings come from: devices and channels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 from lowtide.model.energy import Boundary
 
-__all__ = ["Channel", "Component", "Consumer", "Kind", "Quantity", "Site"]
+__all__ = ["Channel", "Component", "Consumer", "Kind", "Quantity"]
 
 Component = Literal["cpu", "memory", "gpu", "node", "other"]
 Quantity = Literal[
@@ -77,40 +77,3 @@ class Channel:
     in_scope: bool = True
     update_s: float = 0.0
     window_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """A place where jobs run, as configured in ``[site.NAME]``.
-
-    Attributes
-    ----------
-    name : str
-    zone : str or None
-        Zone key as Electricity Maps writes it.
-    marginal_region : str or None
-        Region key of a marginal signal.
-    pue : float or None
-        Power usage effectiveness, >= 1; None is unknown.
-    hardware : str or None
-        What the site offers, in words.
-    price_usd_per_kwh : float or None
-    residency : str or None
-        Legal region of the data kept there, e.g. ``EU``.
-    submit : str or None
-        Command template that submits a job there.
-    embodied_kg, lifetime_years, utilization : float or None
-        Embodied emissions of the machine [kg CO2e], its service life [years] and the share of it in use.
-    """
-
-    name: str
-    zone: str | None = None
-    marginal_region: str | None = None
-    pue: float | None = None
-    hardware: str | None = None
-    price_usd_per_kwh: float | None = None
-    residency: str | None = None
-    submit: str | None = None
-    embodied_kg: float | None = None
-    lifetime_years: float | None = None
-    utilization: float | None = None

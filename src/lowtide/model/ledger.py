@@ -8,6 +8,7 @@ from typing import Literal
 
 from lowtide.model.energy import Boundary
 from lowtide.model.record import Attribution, Gap
+from lowtide.model.run_plan import PlanBill
 from lowtide.model.signal import Basis, Factors, Flow, Signal, Status
 
 __all__ = [
@@ -285,6 +286,8 @@ class Entry:
     steps : StepBill or None
     units : mapping of name to UnitBill
         By what was counted.
+    plan : PlanBill or None
+        For a run that was to run when green.
     """
 
     id: str
@@ -305,3 +308,4 @@ class Entry:
     outside_phases_kwh: float | None = None
     steps: StepBill | None = None
     units: Mapping[str, UnitBill] = field(default_factory=dict)
+    plan: PlanBill | None = None

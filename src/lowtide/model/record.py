@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from lowtide.model.grid_choice import GridChoice
 from lowtide.model.hardware import Channel
 from lowtide.model.machine import CpuPowerModel, Machine, MemoryPowerModel, RestModel
+from lowtide.model.run_plan import RunPlan
 
 if TYPE_CHECKING:
     from lowtide.arrays import FloatArray, IntArray
@@ -17,7 +19,6 @@ __all__ = [
     "Event",
     "Gap",
     "GaugeSummary",
-    "GridChoice",
     "Marks",
     "PhaseMark",
     "RankPlace",
@@ -31,35 +32,6 @@ __all__ = [
 
 Attribution = Literal["share", "dynamic", "machine"]
 RunStatus = Literal["running", "finished", "failed", "killed", "incomplete"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GridChoice:
-    """Which intensity a run is to be billed with, as asked for when it started.
-
-    Attributes
-    ----------
-    zone : str or None
-        None: energy is measured, emissions are unknown.
-    zone_from : str or None
-        Where the zone came from: ``flag``, ``LOWTIDE_ZONE``, a file's path.
-    provider : str or None
-        A named provider; None for the best there is.
-    intensity : str or None
-        A file's path or a constant [g/kWh], as given.
-    basis, factors : str or None
-        None: what the source says, average and lifecycle where it leaves the choice.
-    market : str or None
-        A file or constant for the market-based account.
-    """
-
-    zone: str | None = None
-    zone_from: str | None = None
-    provider: str | None = None
-    intensity: str | None = None
-    basis: Literal["average", "marginal"] | None = None
-    factors: Literal["lifecycle", "direct"] | None = None
-    market: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +183,8 @@ class RunEnd:
         False when nobody was there to see the end: the run is ``incomplete``.
     counts : tuple of (name, number)
         Functional units counted by the job.
+    plan : RunPlan or None
+        For a run that was to run when green.
     """
 
     started_ns: int
@@ -221,6 +195,7 @@ class RunEnd:
     telemetry: Telemetry = field(default_factory=Telemetry)
     counts: tuple[tuple[str, float], ...] = ()
     note: str = ""
+    plan: RunPlan | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,12 +12,11 @@ last weight is its exact answer; elsewhere the gap is stated.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from lowtide.arrays import FloatArray, IntArray
-from lowtide.doors import Policy
 from lowtide.model.planning import Infeasible, OperatingPoint, Plan, Segment
 from lowtide.planning.least import Least, Problem, least
 from lowtide.planning.objective import Weights, offered
@@ -27,6 +26,9 @@ from lowtide.planning.sites import SiteOption
 from lowtide.planning.transfer import ready, transfers
 from lowtide.planning.window import cut, decision_instants
 from lowtide.units import NS_PER_S
+
+if TYPE_CHECKING:
+    from lowtide.doors import Policy
 
 __all__ = ["least_carbon", "least_time"]
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from lowtide.arrays import IntArray
-from lowtide.planning.paths.graph import Graph
+
+if TYPE_CHECKING:
+    from lowtide.planning.paths.graph import Graph
 
 __all__ = ["DEEDS", "FLEXIBLE", "PLAIN", "Deed", "Deeds", "Network", "Rows", "State"]
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from lowtide.doors import Policy
 from lowtide.model.planning import Infeasible, Job, Plan, Segment, Window
 from lowtide.planning.objective import CARBON, Weights, offered
 from lowtide.planning.promise import cost_usd, emissions_g, promise
 from lowtide.planning.sites import SiteOption
 from lowtide.planning.transfer import ready, transfers
+
+if TYPE_CHECKING:
+    from lowtide.doors import Policy
 
 __all__ = ["Least", "Problem", "least", "value_of"]
 

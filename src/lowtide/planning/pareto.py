@@ -9,12 +9,11 @@ hull. Plans between corners may exist where no mix of two is a plan; none lies b
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
 from lowtide.arrays import IntArray
-from lowtide.doors import Policy
 from lowtide.model.planning import Infeasible, ParetoPoint, Plan
 from lowtide.planning.least import Least, Problem, least
 from lowtide.planning.objective import Weights
@@ -22,6 +21,9 @@ from lowtide.planning.policies import run_now
 from lowtide.planning.sites import SiteOption
 from lowtide.planning.window import decision_instants
 from lowtide.units import NS_PER_S
+
+if TYPE_CHECKING:
+    from lowtide.doors import Policy
 
 __all__ = ["carbon_cost", "carbon_time", "widest"]
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from lowtide.doors import Policy
 from lowtide.model.planning import Infeasible, Job, ParetoPoint, Plan, PlanSet, Window
 from lowtide.planning.least import Least, Problem, least
 from lowtide.planning.objective import Objective, check_prices
@@ -15,6 +14,9 @@ from lowtide.planning.promise import emissions_g, promise
 from lowtide.planning.sites import SiteOption, check_sites
 from lowtide.planning.verdict import both_accounts, verdict
 from lowtide.planning.waiting import waiting_of
+
+if TYPE_CHECKING:
+    from lowtide.doors import Policy
 
 __all__ = ["POLICIES", "plan", "policies_for"]
 

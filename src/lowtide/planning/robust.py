@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from lowtide.arrays import FloatArray, IntArray
-from lowtide.doors import Policy
 from lowtide.errors import InputError
 from lowtide.forecasting.history import DAY_NS
 from lowtide.model.planning import Infeasible, Job, Plan, Window
@@ -24,6 +23,9 @@ from lowtide.planning.policies import run_now
 from lowtide.planning.shifting import Shifted
 from lowtide.planning.sites import SiteOption
 from lowtide.units import NS_PER_H
+
+if TYPE_CHECKING:
+    from lowtide.doors import Policy
 
 __all__ = ["Gate", "GateRecord", "Gated", "gate_from", "groups_of", "through_gate", "tried_gate"]
 

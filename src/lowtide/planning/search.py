@@ -7,10 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lowtide.model.planning import Infeasible, Job, OperatingPoint, Plan, Window
-from lowtide.planning.network import build
-from lowtide.planning.paths.solve import solve
 from lowtide.planning.promise import count_pauses, promise
-from lowtide.planning.segments import segments_of
 from lowtide.planning.sites import SiteOption
 from lowtide.planning.window import Cells, cut, known_hours
 from lowtide.quantities import format_duration
@@ -63,6 +60,11 @@ def search(
     A limit on pauses that the unlimited answer keeps costs nothing; else the graph is built again with the
     number of pauses so far in its state, ``max_pauses + 1`` times as large.
     """
+    # loaded here: most plans from a cold start are fillings and need no search
+    from lowtide.planning.network import build
+    from lowtide.planning.paths.solve import solve
+    from lowtide.planning.segments import segments_of
+
     cells = cells_of(job, sites, window, slot_s=slot_s)
     zone = sites[0].zone if len(sites) == 1 else None
     limits: list[int | None] = [None] if job.max_pauses is None else [None, job.max_pauses]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from lowtide.model.planning import Job, OperatingPoint, Segment, SegmentKind
 from lowtide.planning.deeds import Deed, Deeds, Network
-from lowtide.planning.paths.solve import Path
 from lowtide.planning.window import Cells
 from lowtide.units import J_PER_KWH, NS_PER_S
+
+if TYPE_CHECKING:
+    from lowtide.planning.paths.solve import Path
 
 __all__ = ["joined", "segments_of"]
 

@@ -168,12 +168,7 @@ def _joined(segments: Sequence[Segment]) -> list[Segment]:
     found: list[Segment] = []
     for segment in segments:
         last = found[-1] if found else None
-        if (
-            last is not None
-            and segment
-            == replace(last, start_ns=last.end_ns, end_ns=segment.end_ns, impulse_kwh=segment.impulse_kwh)
-            and last.kind != "resume"
-        ):
+        if last is not None and _goes_on(last, segment):
             found[-1] = replace(last, end_ns=segment.end_ns)
         else:
             found.append(segment)

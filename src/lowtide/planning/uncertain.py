@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from lowtide.doors import Policy
 from lowtide.errors import InputError
 from lowtide.forecasting.extend import extended
 from lowtide.forecasting.forecast import Forecast
@@ -17,6 +17,9 @@ from lowtide.planning.promise import emissions_g, promise
 from lowtide.planning.sites import SiteOption
 from lowtide.series.types import IntensitySeries
 from lowtide.units import NS_PER_S
+
+if TYPE_CHECKING:
+    from lowtide.doors import Policy
 
 __all__ = ["AtRisk", "PlanRegret", "at_risk", "plan_at_risk", "regret_of_plan"]
 

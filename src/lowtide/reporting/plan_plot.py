@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from lowtide.errors import InputError, MissingExtraError
-from lowtide.model.planning import Plan, PlanSet, Window
+from lowtide.model.planning import ParetoPoint, Plan, PlanSet, Window
 from lowtide.planning.sites import SiteOption
 from lowtide.reporting.figures import grams, percent
 
@@ -23,6 +23,7 @@ _COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4
 """Okabe and Ito's palette, told apart by colour-blind readers."""
 _MOST_PLANS: Final = 16
 _INCHES_A_PLAN: Final = 0.32
+_FRONT_INCHES: Final = 2.6
 
 
 def plan_plot(
@@ -62,10 +63,16 @@ def plan_plot(
     colour = {site.zone: _COLOURS[i % len(_COLOURS)] for i, site in enumerate(sites)}
     with matplotlib.rc_context({"svg.hashsalt": "lowtide", "font.size": 9}):
         heights = [2.4, _INCHES_A_PLAN * len(plans) + 0.3]
-        figure = figures.Figure(figsize=(9.0, sum(heights) + 0.9), layout="constrained")
-        above, below = figure.subplots(2, 1, sharex=True, height_ratios=heights)
+        front_in = _FRONT_INCHES if found.pareto else 0.0
+        figure = figures.Figure(figsize=(9.0, sum(heights) + front_in + 0.9), layout="constrained")
+        upper, *lower = (
+            figure.subfigures(2, 1, height_ratios=[sum(heights), front_in]) if front_in else [figure]
+        )
+        above, below = upper.subplots(2, 1, sharex=True, height_ratios=heights)
         _draw_intensity(above, sites, window, colour)
         _draw_plans(below, plans, found, colour)
+        for part in lower:
+            _draw_front(part, found.pareto)
         figure.suptitle(found.verdict, fontsize=10)
         below.set_xlim(_instant(window.start_ns), _instant(window.deadline_ns))
         out = io.BytesIO()
@@ -129,3 +136,17 @@ def _label(plan: Plan, is_baseline: bool) -> str:
     if is_baseline or plan.saving_fraction is None:
         return f"{plan.policy} {plan.zone}: {g}"
     return f"{plan.policy} {plan.zone}: {g} ({percent(-plan.saving_fraction, signed=True)})"
+
+
+def _draw_front(figure: Any, front: Sequence[ParetoPoint]) -> None:
+    """Draw what carbon costs in time, and in money where that is known, side by side."""
+    trades = [trade for trade in ("carbon-time", "carbon-cost") if any(p.trade == trade for p in front)]
+    for axes, trade in zip(figure.subplots(1, len(trades), squeeze=False)[0], trades, strict=True):
+        points = [p for p in front if p.trade == trade and p.plan.emissions_g is not None]
+        by_time = trade == "carbon-time"
+        across = [p.elapsed_s / 3600.0 if by_time else p.plan.cost_usd for p in points]
+        axes.plot(across, [p.plan.emissions_g for p in points], marker="o", markersize=3, linewidth=1.0,
+                  drawstyle="steps-post" if by_time else "default", color=_COLOURS[0])  # fmt: skip
+        axes.set_xlabel("done after [h]" if by_time else "electricity [USD]")
+        axes.set_ylabel("carbon [g CO₂e]")
+        axes.grid(alpha=0.3)

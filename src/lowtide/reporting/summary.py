@@ -6,6 +6,7 @@ from lowtide.model.ledger import EnergyBill
 from lowtide.planning.shift import Shift
 from lowtide.quantities import format_duration
 from lowtide.reporting.figures import energy, grams, percent, range_of
+from lowtide.reporting.plan_text import against_words
 from lowtide.reporting.view import RunView
 from lowtide.reporting.wording import (
     clean,
@@ -34,7 +35,7 @@ def four_lines(view: RunView, *, shift: Shift | None, shift_note: str) -> list[s
     return [
         f"energy   {energy_words(view)}",
         f"carbon   {carbon_words(view)}",
-        f"instead  no plan; {_shift_words(view, shift, shift_note)}",
+        f"instead  {_instead_words(view, shift, shift_note)}",
         f"next     {_next_words(view)}",
     ]
 
@@ -71,6 +72,11 @@ def carbon_words(view: RunView) -> str:
     if not covers_all(bill):
         words += f"; only {percent(bill.covered_fraction)} of the energy is covered"
     return words
+
+
+def _instead_words(view: RunView, shift: Shift | None, note: str) -> str:
+    plan = None if view.entry is None else view.entry.plan
+    return f"no plan; {_shift_words(view, shift, note)}" if plan is None else against_words(plan)
 
 
 def _shift_words(view: RunView, shift: Shift | None, note: str) -> str:

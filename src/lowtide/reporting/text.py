@@ -11,6 +11,7 @@ from lowtide.quantities import format_duration
 from lowtide.reporting.equivalences import equivalence_lines
 from lowtide.reporting.figures import data_size, energy, grams, percent, plain_number, range_of
 from lowtide.reporting.hardware import hardware_words
+from lowtide.reporting.plan_text import plan_lines
 from lowtide.reporting.progress_text import progress_lines
 from lowtide.reporting.totals import totals_of
 from lowtide.reporting.view import RunView
@@ -44,7 +45,7 @@ def show_text(view: RunView) -> str:
         return "\n".join([*lines, f"energy     unknown: {why}"])
     entry = view.entry
     lines += bill_lines(entry, no_carbon=no_carbon_words(view), cpu_source=view.header.cpu_model.source)
-    lines += [*_sci_lines(entry), *progress_lines(entry), RANGES, *gap_lines(entry)]
+    lines += [*_sci_lines(entry), *progress_lines(entry), *plan_lines(entry.plan), RANGES, *gap_lines(entry)]
     if len(view.entries) > 1:
         lines.append(f"bills      {len(view.entries)}; this is {entry.id}, made {entry.made[:19]}Z; "
                      "the earlier ones are superseded and kept")  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 
 from lowtide.model.ledger import EmissionsBill, Entry
 from lowtide.model.record import RunEnd, RunHeader, RunStatus
+from lowtide.model.run_plan import PlanBill
 from lowtide.quantities import format_instant
 from lowtide.reporting.progress import progress_plain
 
@@ -103,9 +104,7 @@ def view_plain(view: RunView) -> dict[str, Any]:
         "started": None if end is None else format_instant(end.started_ns),
         "ended": None if end is None else format_instant(end.ended_ns),
         "duration_s": view.duration_s,
-        "running_s": view.duration_s,
-        "paused_s": 0.0,
-        "waited_s": 0.0,
+        **_times_plain(view),
         "exit_code": None if end is None else end.exit_code,
         "signal": None if end is None else end.signal,
         "status": view.status,
@@ -124,6 +123,30 @@ def view_plain(view: RunView) -> dict[str, Any]:
     }
 
 
+def _times_plain(view: RunView) -> dict[str, Any]:
+    """Return how long a run ran, was paused and waited to be started [s]."""
+    plan = None if view.end is None else view.end.plan
+    if plan is None or view.duration_s is None:
+        return {"running_s": view.duration_s, "paused_s": 0.0, "waited_s": 0.0}
+    return {
+        "running_s": view.duration_s - plan.paused_s,
+        "paused_s": plan.paused_s,
+        "waited_s": plan.waited_s,
+    }
+
+
+def _plan_plain(bill: PlanBill | None) -> dict[str, Any] | None:
+    """Return the bill of a plan, instants as text; null where there was no plan."""
+    if bill is None:
+        return None
+    plain: dict[str, Any] = _plain(bill)
+    for table in (plain, *(plain[name] for name in ("first", "half", "last") if plain[name] is not None)):
+        for key in [key for key in table if key.endswith("_ns")]:
+            t_ns = table.pop(key)
+            table[key.removesuffix("_ns")] = None if t_ns is None else format_instant(t_ns)
+    return plain
+
+
 def _bill_plain(entry: Entry | None) -> dict[str, Any]:
     if entry is None:
         nothing = ("energy", "pue", "facility_kwh", "sci", "n_readings")
@@ -132,6 +155,7 @@ def _bill_plain(entry: Entry | None) -> dict[str, Any]:
             "gaps": [],
             "emissions": dict.fromkeys(_ACCOUNTS),
             "problem": "",
+            "plan": None,
             **progress_plain(None),
         }
     return {
@@ -151,6 +175,7 @@ def _bill_plain(entry: Entry | None) -> dict[str, Any]:
         "emissions": emissions_plain(entry),
         "sci": _plain(entry.sci),
         "problem": entry.problem,
+        "plan": _plan_plain(entry.plan),
         **progress_plain(entry),
     }
 

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from lowtide.accounting.bills import NodeEnergy, emissions_bill, energy_of
-from lowtide.accounting.booking import Intensities
+from lowtide.accounting.intensities import Intensities
 from lowtide.accounting.operational import check_covers
 from lowtide.accounting.overhead import to_facility
 from lowtide.accounting.uncertainty import scale_to
 from lowtide.errors import BoundaryError, InputError
 from lowtide.model.energy import Boundary
+from lowtide.model.grid_choice import GridChoice
 from lowtide.model.ledger import EmissionsBill, EmissionsSet, EnergyBill
-from lowtide.model.record import Gap, GridChoice
+from lowtide.model.record import Gap
 from lowtide.quantities import format_instant, parse_instant_ns
 from lowtide.series import steps
 from lowtide.series.types import IntensitySeries, PowerSeries
@@ -164,7 +165,8 @@ def account_file(
 ) -> AccountResult:
     """Return the bill of a power log with the configured intensity and PUE; see :func:`account`."""
     from lowtide.runtime.billing import intensities_for
-    from lowtide.runtime.prepare import grid_choice, pue_of
+    from lowtide.runtime.prepare import grid_choice
+    from lowtide.runtime.pue import pue_of
 
     choice, pue = grid_choice(config), pue_of(config.get("pue"))
     series, power_gaps, note = _from_file(path, start, column, boundary, utc_offset)

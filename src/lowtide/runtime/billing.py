@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lowtide.accounting.booking import Intensities, book
+from lowtide.accounting.booking import book
+from lowtide.accounting.followed import window_ns
+from lowtide.accounting.intensities import Intensities
 from lowtide.errors import InputError, LowtideError
+from lowtide.model.grid_choice import GridChoice
 from lowtide.model.ledger import EmissionsBill, Entry, JoinedIntensity
-from lowtide.model.record import GridChoice, Record
+from lowtide.model.record import Record
 from lowtide.model.signal import STATUSES
 from lowtide.quantities import format_instant
 from lowtide.runtime.grid_signals import check_intensity, fill_with_typical, intensities_for
@@ -50,8 +53,9 @@ def make_entry(
     from lowtide.runtime.grid_access import cached_only
 
     choice = choice or record.header.grid
+    start_ns, end_ns = window_ns(record.start_ns, record.end_ns, record.end)
     with access or cached_only() as grid:
-        intensities = intensities_for(choice, start_ns=record.start_ns, end_ns=record.end_ns, access=grid)
+        intensities = intensities_for(choice, start_ns=start_ns, end_ns=end_ns, access=grid)
     return book(
         record,
         intensities,
@@ -153,7 +157,8 @@ def _accounted(
     from lowtide.accounting.operational import check_covers
 
     record = read_record(ledger, run_id)
-    intensities = intensities_for(choice, start_ns=record.start_ns, end_ns=record.end_ns, access=access)
+    start_ns, end_ns = window_ns(record.start_ns, record.end_ns, record.end)
+    intensities = intensities_for(choice, start_ns=start_ns, end_ns=end_ns, access=access)
     power = node_energy(record).power
     if intensities.location is not None:
         if gaps is None:

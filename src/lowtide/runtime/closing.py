@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from lowtide.errors import LowtideError, NothingRecordedError, StoreError
+from lowtide.executors.freezing import thaw
 from lowtide.model.record import RankPlace, RunEnd, RunHeader
+from lowtide.runtime.green_state import FROZEN, is_waiting, keep_plan, plan_of
 from lowtide.runtime.joining import join_waiting
 from lowtide.runtime.telemetry import with_readings
 from lowtide.stores.codec import from_plain, read_json, to_plain, write_bytes, write_json
@@ -26,7 +28,15 @@ from lowtide.stores.use import keep_use
 SEGMENTS = 60
 """A run with more segments than this has them joined."""
 
-__all__ = ["RunLock", "close_run", "close_unseen", "open_journal_dir", "unclosed"]
+__all__ = [
+    "RunLock",
+    "close_run",
+    "close_unseen",
+    "ledger_at",
+    "local_header",
+    "open_journal_dir",
+    "unclosed",
+]
 
 
 class RunLock:
@@ -85,6 +95,16 @@ def open_journal_dir(header: RunHeader, ledger: Ledger) -> RunLock:
     return lock
 
 
+def ledger_at(journal_dir: str) -> Ledger:
+    """Return the ledger that the run of a folder on this node belongs to."""
+    return _read_local(journal_dir)[1]
+
+
+def local_header(journal_dir: str) -> RunHeader:
+    """Return the header of the run of a folder on this node."""
+    return _read_local(journal_dir)[0]
+
+
 def _read_local(journal_dir: str) -> tuple[RunHeader, Ledger]:
     path = os.path.join(journal_dir, "run.json")
     plain: Any = read_json(path)
@@ -114,6 +134,9 @@ def close_run(
     try:
         if not lock.try_exclusive(wait_s=wait_s):
             return None
+        thaw(os.path.join(journal_dir, FROZEN))  # nobody is left who would
+        if is_waiting(journal_dir):
+            return None
         if os.path.exists(os.path.join(journal_dir, "run.json")):  # else another command closed it meanwhile
             header = _joined_late(journal_dir, header, ledger)
             _close(journal_dir, header, ledger, end)
@@ -129,6 +152,7 @@ def _close(journal_dir: str, header: RunHeader, ledger: Ledger, seen: RunEnd | N
     _compact(ledger, header.run_id)
     keep_marks(journal_dir, ledger.run_dir(header.run_id))
     keep_use(journal_dir, ledger.run_dir(header.run_id))
+    keep_plan(journal_dir, ledger.run_dir(header.run_id))
     if ledger.end(header.run_id) is None:
         end = with_readings(seen or _end_of(journal_dir, header, ledger), ledger, header.run_id)
         ledger.write_end(header.run_id, end)
@@ -221,12 +245,18 @@ def _end_of(journal_dir: str, header: RunHeader, ledger: Ledger) -> RunEnd:
             counts=counts,
             note="nothing recorded",
         )
+    plan = plan_of(journal_dir, started_ns=record.start_ns, ended_ns=record.end_ns)
     vanished = os.path.exists(os.path.join(journal_dir, "vanished.json"))
     note = (
         "the supervisor was gone when the command ended" if vanished else "recorder and supervisor were gone"
     )
     return RunEnd(
-        started_ns=record.start_ns, ended_ns=record.end_ns, observed=False, counts=counts, note=note
+        started_ns=record.start_ns,
+        ended_ns=record.end_ns,
+        observed=False,
+        counts=counts,
+        note=note,
+        plan=plan,
     )
 
 
@@ -250,11 +280,24 @@ def close_unseen(ledger: Ledger, root: str | None = None) -> list[str]:
     problems = []
     for journal_dir in unclosed(root):
         try:
-            close_run(journal_dir)
+            if close_run(journal_dir) is None and _waits_for_nobody(journal_dir):
+                name = os.path.basename(journal_dir)
+                problems.append(f"{name} waits to start and nobody minds it: lowtide run --continue {name}")
         except (LowtideError, OSError, KeyError) as error:
             if _belongs(journal_dir, ledger):
                 problems.append(f"{os.path.basename(journal_dir)} cannot be closed: {error}")
     return [*problems, *join_waiting(ledger)]
+
+
+def _waits_for_nobody(journal_dir: str) -> bool:
+    """Return whether a run was waiting for green when its supervisor was killed."""
+    if not is_waiting(journal_dir):
+        return False
+    lock = RunLock(journal_dir)
+    try:
+        return lock.try_exclusive()
+    finally:
+        lock.close()
 
 
 def _belongs(journal_dir: str, ledger: Ledger) -> bool:

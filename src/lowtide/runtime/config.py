@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from lowtide.errors import ConfigError, InputError, near_matches
-from lowtide.model.hardware import Site
+from lowtide.model.site import Site
 
 __all__ = ["SETTINGS", "Config", "Setting", "load_config"]
 

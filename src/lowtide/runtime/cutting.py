@@ -18,7 +18,8 @@ from lowtide.errors import InputError
 from lowtide.model.hardware import Channel
 from lowtide.model.record import RunEnd, RunHeader
 from lowtide.quantities import format_instant
-from lowtide.runtime.prepare import checked_name, grid_choice, ledger_of, new_run_id, pue_of
+from lowtide.runtime.prepare import checked_name, grid_choice, ledger_of, new_run_id
+from lowtide.runtime.pue import pue_of
 from lowtide.stores.codec import to_plain, write_bytes
 from lowtide.stores.journal import Row
 from lowtide.stores.ledger import Ledger

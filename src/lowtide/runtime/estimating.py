@@ -26,7 +26,7 @@ from lowtide.series.types import PowerSeries
 from lowtide.units import ns_from_s
 
 if TYPE_CHECKING:
-    from lowtide.accounting.booking import Intensities
+    from lowtide.accounting.intensities import Intensities
     from lowtide.runtime.config import Config
 
 __all__ = ["EstimateResult", "estimate", "estimate_request"]

@@ -52,4 +52,8 @@ def _fields(path: str) -> dict[str, Any]:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataFileError(f"cannot be read: {error}", path=path) from error
-    return front_matter(text, path=path)
+    found = front_matter(text, path=path)
+    if not path.lower().endswith(".md"):
+        return found
+    # a card's other keys (license, tags ...) are none of ours
+    return {key: value for key, value in found.items() if key in KEYS or key == "co2_eq_emissions"}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal, cast
 
 from lowtide.errors import InputError, ZoneError, near_matches
-from lowtide.model.record import GridChoice
+from lowtide.model.grid_choice import GridChoice
 from lowtide.runtime.config import Config, Setting
 
 __all__ = ["choice_of", "grid_choice", "setting_from"]

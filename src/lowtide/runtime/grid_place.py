@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lowtide.errors import InputError, ZoneError
-from lowtide.model.record import GridChoice
+from lowtide.model.grid_choice import GridChoice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from lowtide.accounting.booking import Intensities
+from lowtide.accounting.intensities import Intensities
 from lowtide.errors import InputError, ZoneError
-from lowtide.model.record import GridChoice
+from lowtide.model.grid_choice import GridChoice
 from lowtide.runtime.grid_access import named_providers
 from lowtide.series.types import IntensitySeries
 

@@ -111,7 +111,6 @@ def plan_request(request: PlanRequest, config: Config, *, ledger: Ledger | None 
     """
     from lowtide.planning.plan import plan as plan_job
     from lowtide.runtime.planning_forecasts import foresee, hindsight
-    from lowtide.runtime.planning_runs import words_of
     from lowtide.runtime.planning_sites import sites_of
 
     ours, published = _policies(request.policies)
@@ -134,7 +133,7 @@ def plan_request(request: PlanRequest, config: Config, *, ledger: Ledger | None 
         embodied_g_per_h=request.embodied_g_per_h,
     )
     likely = _likely(request, ledger, foreseen.sites[0], window, slot_s)
-    learnt = () if likely is None else (words_of(likely, found),)
+    learnt = () if likely is None else _learnt(likely, found)
     said = (*notes, *learnt, *foreseen.notes, *found.warnings, *_currencies(foreseen.sites))
     return Planned(
         found=replace(found, warnings=said),
@@ -143,6 +142,12 @@ def plan_request(request: PlanRequest, config: Config, *, ledger: Ledger | None 
         hindsight=hindsight(found, foreseen, job, window, slot_s) if foreseen.past else None,
         likely=likely,
     )
+
+
+def _learnt(likely: LikelyStart, found: PlanSet) -> tuple[str, ...]:
+    from lowtide.runtime.planning_runs import words_of
+
+    return (words_of(likely, found),)
 
 
 def _likely(

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lowtide.doors import Policy
 from lowtide.errors import InputError
 from lowtide.model.planning import Job, Plan, PlanSet, Window
 from lowtide.planning.sites import SiteOption
@@ -15,6 +14,7 @@ from lowtide.runtime.config import Config
 from lowtide.units import NS_PER_S
 
 if TYPE_CHECKING:
+    from lowtide.doors import Policy
     from lowtide.forecasting.issue import Method
     from lowtide.planning.uncertain import PlanRegret
     from lowtide.runtime.forecasting import Extended

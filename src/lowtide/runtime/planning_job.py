@@ -91,10 +91,20 @@ def _bare_job(request: PlanRequest, ledger: Ledger | None) -> tuple[Job, tuple[s
 
 
 def _job_on(gpus: str, load: str | None, duration_s: float) -> tuple[Job, tuple[str, ...]]:
-    """Return a job on named accelerators, with how its power is estimated."""
-    from lowtide.estimation.board_power import node_power
+    """Return a job on named accelerators, with how its power is estimated: metered where no load is given."""
+    from lowtide.estimation.board_power import node_power, parse_gpus
+    from lowtide.estimation.hardware_power import power_factor
 
-    found = node_power(gpus, load=None if load is None else parse_fraction(load))
+    if load is None:
+        n, model = parse_gpus(gpus)
+        each, _ = power_factor(model.name, None, n_processors=n)
+        watts = each.amount
+        note = (
+            f"power is an estimate: {n * watts.value:.0f} W at the node ({n * watts.low:.0f} to "
+            f"{n * watts.high:.0f} W): {each.source}"
+        )
+        return Job.constant(duration_s=duration_s, power_w=n * watts.value), (note,)
+    found = node_power(gpus, load=parse_fraction(load))
     note = (
         f"power is an estimate: {found.power_w:.0f} W at the node ({found.low_w:.0f} to {found.high_w:.0f} W): "
         f"{found.method}"

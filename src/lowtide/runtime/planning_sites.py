@@ -70,8 +70,8 @@ def _named(zone: str, tables: Mapping[str | None, SiteTable]) -> SiteTable:
 
 
 def _site(request: PlanRequest, config: Config, table: SiteTable, window: Window, job: Job) -> SiteOption:
-    from lowtide.runtime.billing import intensities_for
-    from lowtide.runtime.prepare import grid_choice
+    from lowtide.runtime.grid_choices import grid_choice
+    from lowtide.runtime.grid_signals import intensities_for
 
     flags = config.with_flags({"zone": table.zone, "intensity": table.intensity})
     choice = grid_choice(flags)
@@ -120,7 +120,7 @@ def _marginal(
 def _pue(
     request: PlanRequest, config: Config, table: SiteTable, names: Sequence[str | None]
 ) -> float | PueSeries | None:
-    from lowtide.runtime.prepare import pue_of
+    from lowtide.runtime.pue import pue_of
 
     everywhere = config.get("pue")
     text = _for(request.pues, names)

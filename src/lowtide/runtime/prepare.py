@@ -11,11 +11,13 @@ from typing import Final, cast, get_args
 
 from lowtide.accounting.sci import parse_functional_unit
 from lowtide.errors import InputError, LowtideError, QuantityError
-from lowtide.model.record import Attribution, GridChoice, RunHeader
+from lowtide.model.grid_choice import GridChoice
+from lowtide.model.record import Attribution, RunHeader
 from lowtide.quantities import parse_duration_s
 from lowtide.runtime.config import Config, Setting
 from lowtide.runtime.grid_choices import choice_of, grid_choice, setting_from
 from lowtide.runtime.grid_place import with_detected_zone
+from lowtide.runtime.pue import pue_of
 from lowtide.stores.ledger import Ledger, default_ledger_path, journal_root
 
 __all__ = [
@@ -26,7 +28,6 @@ __all__ = [
     "ledger_of",
     "make_header",
     "new_run_id",
-    "pue_of",
 ]
 
 _LEAST_INTERVAL_S: Final = 0.01
@@ -205,29 +206,6 @@ def _number(config: Config, name: str) -> float | None:
         return float(setting.value)
     except ValueError as error:
         raise QuantityError(f"{name} {setting.value!r} ({setting_from(setting)}) is no number") from error
-
-
-def pue_of(setting: Setting | None) -> float | None:
-    """Return the PUE of a setting, None where nobody set one.
-
-    Raises
-    ------
-    QuantityError
-        If it is no number, or no facility can have it.
-    """
-    if setting is None:
-        return None
-    try:
-        pue = float(setting.value)
-    except ValueError as error:
-        raise QuantityError(
-            f"pue {setting.value!r} ({setting_from(setting)}) is no number; write it like 1.2"
-        ) from error
-    if not 1.0 <= pue <= 5.0:
-        raise QuantityError(
-            f"pue {pue:g} ({setting_from(setting)}) cannot be: facility over node energy is usually 1.05 to 1.6"
-        )
-    return pue
 
 
 def problem_of(error: LowtideError) -> str:

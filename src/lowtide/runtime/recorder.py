@@ -232,7 +232,7 @@ def record(options: dict[str, Any]) -> None:
     for duty in shared:
         duty.tick()
     watch.say("ready")
-    _loop(recorder, watch, scope, shared)
+    _loop(recorder, watch, scope, shared, journal_dir=options["journal_dir"])
     recorder.finish()
     for duty in shared:
         duty.finish()
@@ -270,7 +270,10 @@ def begin_recorder(
     )
 
 
-def _loop(recorder: Recorder, watch: _Watch, scope: Scope, shared: Sequence[Duty] = ()) -> None:
+def _loop(
+    recorder: Recorder, watch: _Watch, scope: Scope, shared: Sequence[Duty] = (), *, journal_dir: str
+) -> None:
+    alone = watch.orphaned
     while True:
         wait_s = recorder.wait_s()
         if wait_s <= 0.0:
@@ -286,8 +289,25 @@ def _loop(recorder: Recorder, watch: _Watch, scope: Scope, shared: Sequence[Duty
                 watch.watch_job(pid)
                 if isinstance(scope, ProcessTree):
                     scope.adopt(pid)
+        if watch.orphaned and not alone:
+            alone = True
+            _thaw(journal_dir)
         if watch.job_gone:
             return
+
+
+def _thaw(journal_dir: str) -> None:
+    """Let a job go on that was frozen by a supervisor that has died; nobody else would."""
+    frozen = os.path.join(journal_dir, "frozen")
+    if not os.path.exists(frozen):
+        return
+    from lowtide.executors.freezing import thaw
+
+    thaw(frozen)
+    try:
+        write_json(os.path.join(journal_dir, "thawed.json"), {"t_ns": time.time_ns()})
+    except StoreError:
+        return  # the pause then seems to last until the job's end, in the comparison alone
 
 
 def _note_unseen_end(options: dict[str, Any], clock: Clock) -> None:

@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lowtide.errors import InputError
+from lowtide.model.grid_choice import GridChoice
 from lowtide.model.ledger import Entry
-from lowtide.model.record import GridChoice
 from lowtide.runtime.billing import measured_share, reprice, reprice_if_better
 from lowtide.runtime.config import Config
-from lowtide.runtime.prepare import grid_choice, pue_of
+from lowtide.runtime.prepare import grid_choice
+from lowtide.runtime.pue import pue_of
 from lowtide.runtime.views import read_view
 from lowtide.stores.ledger import Ledger
 

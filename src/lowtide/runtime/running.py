@@ -6,20 +6,26 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from lowtide.errors import InputError, LowtideError, StoreError
-from lowtide.model.record import GridChoice, RunEnd, RunHeader
+from lowtide.model.grid_choice import GridChoice
+from lowtide.model.record import RunEnd, RunHeader
 from lowtide.runtime.closing import RunLock, close_run, open_journal_dir
 from lowtide.runtime.config import Config
 from lowtide.runtime.isolate import in_child
 from lowtide.runtime.joining import finish_rank
 from lowtide.runtime.prepare import RunOptions, is_batch, ledger_of, make_header
 from lowtide.runtime.ranks import is_first, register, run_of
-from lowtide.runtime.supervise import CannotStartError, Supervisor
+from lowtide.runtime.supervise import CannotStartError, InterruptedWaitError, Supervisor
 from lowtide.runtime.telemetry import software_near
 from lowtide.stores.ledger import Ledger
 
-__all__ = ["run_command"]
+if TYPE_CHECKING:
+    from lowtide.runtime.green import GreenAsked, GreenSpec
+    from lowtide.runtime.green_control import Control
+
+__all__ = ["run_command", "supervise"]
 
 REFUSED = 125
 _CLOSE_WITHIN_S = 5.0
@@ -35,8 +41,13 @@ def run_command(
     summary: str | None = None,
     quiet: bool = False,
     strict: bool = False,
+    green: GreenAsked | None = None,
+    plan_only: Callable[[GreenSpec, RunHeader], None] | None = None,
 ) -> int:
     """Run a command beside its recorder and bill it; return the exit status for the shell.
+
+    With `green` it is started, and paused if that is asked for, when the grid is green; with `plan_only` its plan is
+    handed over and nothing is run.
 
     Mistakes are refused before the command starts (125); failures of the surroundings are said in one line
     and never stop it.
@@ -52,6 +63,12 @@ def run_command(
             options, config, check_intensity=lambda choice: _check_intensity(choice, say), lenient=lenient
         )
         check_summary(summary)
+        spec = _green_spec(green, header, config, env, remarks)
+        if plan_only is not None and spec is not None:
+            for remark in remarks:
+                say(f"lowtide: {remark}")
+            plan_only(spec, header)
+            return 0
     except StoreError as error:
         say(f"lowtide: {error}; the command runs unmeasured")
         return _bare(options.command, env)
@@ -61,7 +78,25 @@ def run_command(
     for remark in remarks:
         say(f"lowtide: {remark}")
     del found
-    return _run_recorded(header, config, env=env, say=say, scope=scope, summary=summary, quiet=quiet)
+    return _run_recorded(
+        header, config, env=env, say=say, scope=scope, summary=summary, quiet=quiet, green=spec
+    )
+
+
+def _green_spec(
+    green: GreenAsked | None, header: RunHeader, config: Config, env: dict[str, str], remarks: list[str]
+) -> GreenSpec | None:
+    """Return what the run is to hold; None where it is to start at once, as most do."""
+    if green is None:
+        return None
+    if not green.is_asked:
+        green.check_alone()
+        return None
+    from lowtide.runtime.green import resolve
+
+    spec, words = resolve(green, header, ledger_of(config), env)
+    remarks += words
+    return spec
 
 
 def _run_recorded(
@@ -73,6 +108,7 @@ def _run_recorded(
     scope: str,
     summary: str | None,
     quiet: bool,
+    green: GreenSpec | None = None,
 ) -> int:
     ledger = ledger_of(config)
     header, segments_dir = _registered(ledger, header, env, say)
@@ -81,16 +117,45 @@ def _run_recorded(
     except StoreError as error:
         say(f"lowtide: {error}; the command runs unmeasured")
         return _bare(header.command, env)
-    sensors = config.get("sensors")
+    found = config.get("sensors")
+    sensors = found.value if found else "auto"
+    scope = "tree" if header.rank is not None else scope  # ranks of one step share its control group
+    control = None
+    if green is not None:
+        from lowtide.runtime.green_running import control_of
+
+        options = {"sensors": sensors, "scope": scope, "summary": summary, "quiet": quiet}
+        control = control_of(header, green, options, say)
+    return supervise(
+        header, ledger, lock, env=env, say=say, sensors=sensors, scope=scope, summary=summary, quiet=quiet,
+        segments_dir=segments_dir, control=control,
+    )  # fmt: skip
+
+
+def supervise(
+    header: RunHeader,
+    ledger: Ledger,
+    lock: RunLock,
+    *,
+    env: dict[str, str],
+    say: Callable[[str], None],
+    sensors: str,
+    scope: str,
+    summary: str | None,
+    quiet: bool,
+    segments_dir: str,
+    control: Control | None = None,
+) -> int:
+    """Start a command whose folder is ready, mind it to its end, and bill it; return the exit status."""
     supervisor = Supervisor(
-        header,
-        segments_dir=segments_dir,
-        sensors=sensors.value if sensors else "auto",
-        scope="tree" if header.rank is not None else scope,  # ranks of one step share its control group
-        say=say,
+        header, segments_dir=segments_dir, sensors=sensors, scope=scope, say=say, control=control
     )
     try:
         end = supervisor.run(header.command, job_env(header, env))
+    except InterruptedWaitError as stop:
+        _discard(header, ledger, lock)
+        say(f"lowtide: {stop} while waiting; {header.command[0]} has not been started and nothing is kept")
+        return 128 + stop.number
     except CannotStartError as error:
         _discard(header, ledger, lock)
         say(f"lowtide: {error}")

@@ -13,9 +13,10 @@ import numpy as np
 
 from lowtide.errors import LowtideError
 from lowtide.estimation.power_models import cpu_power_model, memory_power_model, rest_model
+from lowtide.model.grid_choice import GridChoice
 from lowtide.model.hardware import Channel
 from lowtide.model.machine import Machine
-from lowtide.model.record import GridChoice, RunEnd, RunHeader
+from lowtide.model.record import RunEnd, RunHeader
 from lowtide.runtime.account import AccountResult
 from lowtide.runtime.billing import bill
 from lowtide.runtime.prepare import checked_name, new_run_id

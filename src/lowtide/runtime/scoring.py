@@ -25,7 +25,7 @@ from lowtide.units import NS_PER_S
 __all__ = ["ScoreReport", "gate_for", "score_history"]
 
 _WARM_UP_NS: Final = 98 * DAY_NS
-"""The longest memory of a method: 56 days fitted on usual values of 28 days before, and two weeks."""
+"""What a method should have learnt from before it is judged: 56 days of usual values of 28 days, and two weeks."""
 _GATE_NS: Final = 365 * DAY_NS
 
 

@@ -10,7 +10,7 @@ from lowtide.errors import ConfigError, near_matches
 from lowtide.runtime.config import Config
 
 if TYPE_CHECKING:
-    from lowtide.model.hardware import Site
+    from lowtide.model.site import Site
 
 __all__ = ["SiteTable", "read_sites"]
 

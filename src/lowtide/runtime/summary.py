@@ -18,7 +18,8 @@ _WITHIN_NS = 24 * NS_PER_H
 def summary_lines(ledger: Ledger, run_id: str) -> list[str]:
     """Return the four lines of a closed run."""
     view = read_view(ledger, run_id)
-    shift, note = another_time(ledger, view)
+    planned = view.entry is not None and view.entry.plan is not None
+    shift, note = (None, "") if planned else another_time(ledger, view)
     return four_lines(view, shift=shift, shift_note=note)
 
 

@@ -15,15 +15,19 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lowtide.errors import StoreError
 from lowtide.model.record import RunEnd, RunHeader, Telemetry
 from lowtide.runtime.spawn import SEALED_WITHIN_S, RecorderHandle, ready_within_s, spawn_recorder
+from lowtide.runtime.starting import BEGUN, start_once
 from lowtide.stores.codec import to_plain, write_json
 from lowtide.stores.marks import counts_of
 
-__all__ = ["CannotStartError", "Supervisor"]
+if TYPE_CHECKING:
+    from lowtide.runtime.green_control import Control
+
+__all__ = ["CannotStartError", "InterruptedWaitError", "Supervisor"]
 
 _FORWARDED: Final = (
     "SIGTERM",
@@ -35,11 +39,20 @@ _FORWARDED: Final = (
     "SIGCONT",
     "SIGWINCH",
 )
+_ENDING: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
 _FROM_TERMINAL: Final = ("SIGINT", "SIGQUIT", "SIGWINCH", "SIGHUP")
 _RESTARTS_AT_ONCE: Final = 5
 _RESTART_PAUSE_S: Final = 1.0
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _RU_MAXRSS_BYTES: Final = 1 if sys.platform == "darwin" else 1024
+
+
+class InterruptedWaitError(Exception):
+    """Somebody wants a run to end that is still waiting to start; carries the signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
 
 
 class CannotStartError(Exception):
@@ -71,6 +84,8 @@ class Supervisor:
         Passed to the recorder.
     say : callable
         Takes one line for standard error.
+    control : Control, optional
+        Says when to start the command and when to pause it.
     """
 
     def __init__(
@@ -81,8 +96,10 @@ class Supervisor:
         sensors: str,
         scope: str,
         say: Callable[[str], None],
+        control: Control | None = None,
     ) -> None:
         self._header, self._segments_dir = header, segments_dir
+        self._control = control
         self._sensors, self._scope, self._say = sensors, scope, say
         self._recorder: RecorderHandle | None = None
         self._writer = 0
@@ -97,6 +114,8 @@ class Supervisor:
         ------
         CannotStartError
             If there is no such command, or it may not be executed.
+        InterruptedWaitError
+            If a signal came while it waited to start.
         """
         ignored = {s for s in self._signals if signal.getsignal(s) is signal.SIG_IGN}
         self._signals -= ignored  # nohup ignored SIGHUP for us and for the job
@@ -104,8 +123,9 @@ class Supervisor:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, waited)
         try:
             reaper = _become_reaper()
+            self._await_start(waited)
             self._start_recorder(reaper=reaper)
-            job = self._spawn_job(command, env, before)
+            job = self._spawn(command, env, before)
             self._tell(f"job {job.pid}")
             self._wait(job, waited)
             end = self._end(job)
@@ -115,6 +135,37 @@ class Supervisor:
             _drop_pending(waited)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return end
+
+    def _await_start(self, waited: set[int]) -> None:
+        """Wait until the controller wants the command to start; at once without one."""
+        control = self._control
+        while control is not None:
+            control.poll()
+            if control.wants_to_run:
+                control.starting()
+                return
+            signal.setitimer(signal.ITIMER_REAL, control.wait_s() or 0.0)
+            number, _ = _next_signal(waited)
+            if signal.Signals(number).name in _ENDING:
+                control.finish()
+                raise InterruptedWaitError(number)
+            if number == signal.SIGCHLD:
+                _reap_children(control.reaped)
+
+    def _spawn(self, command: Sequence[str], env: dict[str, str], mask: Iterable[int]) -> _Job:
+        if self._control is None:
+            return self._spawn_job(command, env, mask)
+        try:
+            started_ns = time.time_ns()
+            pid = start_once(command, env, mask, os.path.join(self._header.journal_dir, BEGUN))
+        except OSError as error:
+            self._abandon()
+            raise CannotStartError(f"{command[0]}: {error.strerror or error}", 126) from error
+        self._control.started(pid, self._spared())
+        return _Job(pid, started_ns)
+
+    def _spared(self) -> list[int]:
+        return [] if self._recorder is None else [self._recorder.pid]
 
     def _spawn_job(self, command: Sequence[str], env: dict[str, str], mask: Iterable[int]) -> _Job:
         defaults = [signal.SIGPIPE, signal.SIGXFSZ]
@@ -137,16 +188,43 @@ class Supervisor:
 
     def _wait(self, job: _Job, waited: set[int]) -> None:
         """Wait for the job to end, passing signals on and keeping a recorder alive."""
+        if self._control is not None:
+            self._steer(self._control, job)
         while job.status is None:
             number, from_terminal = _next_signal(waited)
             if number == signal.SIGCHLD:
                 self._reap(job)
             elif number == signal.SIGALRM:
-                pass  # time to try a recorder again
-            elif not (from_terminal and signal.Signals(number).name in _FROM_TERMINAL):
-                _send(job.pid, number)  # the terminal's own go to the job without us
+                pass  # time to try a recorder again, or to decide
+            else:
+                self._pass_on(job, number, from_terminal)
             if self._recorder is None and job.status is None and time.monotonic() >= self._next_restart:
                 self._start_recorder(reaper=True, job_pid=job.pid)
+            if self._control is not None:
+                self._steer(self._control, job)
+
+    def _pass_on(self, job: _Job, number: int, from_terminal: bool) -> None:
+        """Send a signal to the job; one that is frozen is thawed first, so that it hears it."""
+        name = signal.Signals(number).name
+        if self._control is not None and self._control.is_frozen:
+            if name in ("SIGCONT", "SIGWINCH"):
+                return  # neither wakes half a job
+            self._control.release()
+        elif self._control is not None and name in _ENDING:
+            self._control.release()  # who is to end is not to be paused any more
+        if not (from_terminal and name in _FROM_TERMINAL):
+            _send(job.pid, number)  # the terminal's own go to the job without us
+
+    def _steer(self, control: Control, job: _Job) -> None:
+        """Let the controller do what is due, and be woken when it wants to be."""
+        if job.status is not None:
+            return
+        control.spare(job.pid, self._spared())
+        control.poll()
+        waits_s = [wait_s for wait_s in (control.wait_s(),) if wait_s is not None]
+        if self._recorder is None:
+            waits_s.append(max(0.01, self._next_restart - time.monotonic()))
+        signal.setitimer(signal.ITIMER_REAL, min(waits_s, default=0.0))
 
     def _reap(self, job: _Job) -> None:
         while True:
@@ -163,6 +241,8 @@ class Supervisor:
                 self._recorder.close()
                 self._recorder = None
                 self._plan_restart()
+            elif self._control is not None:
+                self._control.reaped(pid)
 
     def _plan_restart(self) -> None:
         """At once the first few times, then every second, so that a recorder that cannot live is no storm."""
@@ -202,6 +282,8 @@ class Supervisor:
             self._recorder.tell(word)
 
     def _end(self, job: _Job) -> RunEnd:
+        if self._control is not None:
+            self._control.finish()
         code = os.waitstatus_to_exitcode(job.status or 0)
         usage = job.usage
         own = resource.getrusage(resource.RUSAGE_SELF)
@@ -215,11 +297,14 @@ class Supervisor:
         )
         return RunEnd(
             started_ns=job.started_ns,
-            ended_ns=max(job.ended_ns, job.started_ns + 1),
+            ended_ns=(ended_ns := max(job.ended_ns, job.started_ns + 1)),
             exit_code=code if code >= 0 else None,
             signal=-code if code < 0 else None,
             telemetry=telemetry,
             counts=counts_of(self._header.journal_dir),
+            plan=None
+            if self._control is None
+            else self._control.plan(started_ns=job.started_ns, ended_ns=ended_ns),
         )
 
     def _note_end(self, end: RunEnd) -> None:
@@ -248,6 +333,18 @@ class Supervisor:
             _send(self._recorder.pid, signal.SIGKILL)
             self._recorder.close()
             self._recorder = None
+
+
+def _reap_children(tell: Callable[[int], None]) -> None:
+    """Wait for all children that have ended, before there is a job."""
+    while True:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        tell(pid)
 
 
 def _next_signal(waited: set[int]) -> tuple[int, bool]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from lowtide.errors import DataFileError, InputError, ZoneError
-from lowtide.model.record import GridChoice
+from lowtide.model.grid_choice import GridChoice
 from lowtide.planning import sweep as planned
 from lowtide.planning.starts import Edge
 from lowtide.planning.swept import Slack, SweepJob, SweepPolicy, SweepResult

@@ -8,18 +8,22 @@ leaves an unknown (NaN) step and a :class:`Break` that says so.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Callable
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from lowtide.errors import SeriesError
+from lowtide.series.blocks import in_blocks, increases
 from lowtide.series.steps import FloatArray, IntArray
 from lowtide.units import NS_PER_S
 
-__all__ = ["MISSING", "Break", "Rates", "counter_rates", "gauge_means", "greatest_held", "held"]
+__all__ = ["MISSING", "Break", "Rates", "counter_rates", "gauge_means", "greatest_held", "held", "one_held"]
 
 MISSING = int(np.iinfo(np.int64).min)
 """Raw counter value that stands for a failed reading; gauges use NaN."""
+NDArrayT = TypeVar("NDArrayT", IntArray, FloatArray)
 _LATE_S = 1.0
 """How long after the fact a device may still count what it drew [s]."""
 
@@ -84,12 +88,26 @@ def counter_rates(
     >>> counter_rates(t, np.array([90, 98, 5]), scale=1.0, modulus=100, max_rate=20.0).values.tolist()
     [8.0, 7.0]
     """
-    valid = raw != MISSING
-    t, counts = t_ns[valid], raw[valid]
+    t, counts = _without(_is_missing, t_ns, raw)
     _check_order(t, "counter")
+    rates, breaks = np.empty(len(t) - 1), []
+    for part in in_blocks(len(rates)):
+        ends = slice(part.start, part.stop + 1)
+        rates[part], found = _block_rates(t[ends], counts[ends], scale, modulus, max_rate)
+        breaks += found
+    return Rates(t, rates, tuple(sorted(breaks)))
+
+
+def _block_rates(
+    t: IntArray, counts: IntArray, scale: float, modulus: int | None, max_rate: float | None
+) -> tuple[FloatArray, list[Break]]:
     duration_s = np.diff(t) / NS_PER_S
     delta = np.diff(counts).astype(np.float64)
     fell = delta < 0
+    if not fell.any():
+        rates = delta * scale / duration_s
+        if _is_plain(rates, duration_s, scale, modulus, max_rate):
+            return rates, []
     if modulus is not None:
         delta = np.where(fell, delta + modulus, delta)
     rates = delta * scale / duration_s
@@ -102,23 +120,46 @@ def counter_rates(
             reset = wrapped & ~ambiguous & (rates > max_rate)
             wrapped = wrapped & ~reset & ~ambiguous
         impossible = ~fell & ~ambiguous & (delta * scale > max_rate * (duration_s + _LATE_S))
-    rates = np.where(reset | ambiguous | impossible, np.nan, rates)
-    kinds: tuple[tuple[Literal["wrap", "reset", "ambiguous", "impossible"], FloatArray], ...] = (
+    rates[reset | ambiguous | impossible] = np.nan
+    kinds: tuple[tuple[Literal["wrap", "reset", "ambiguous", "impossible"], npt.NDArray[np.bool_]], ...] = (
         ("wrap", wrapped),
         ("reset", reset),
         ("ambiguous", ambiguous),
         ("impossible", impossible),
     )
     found = [Break(int(t[i]), int(t[i + 1]), kind) for kind, mask in kinds for i in np.flatnonzero(mask)]
-    return Rates(t, rates, tuple(sorted(found)))
+    return rates, found
+
+
+def _is_plain(
+    rates: FloatArray, duration_s: FloatArray, scale: float, modulus: int | None, max_rate: float | None
+) -> bool:
+    """Return whether a counter that never fell did nothing to be told of either: seen at once, as most times."""
+    if max_rate is None:
+        return True
+    may_turn = modulus is not None and duration_s.max() * max_rate >= modulus * scale
+    return bool(rates.max() <= max_rate and not may_turn)
+
+
+def _is_missing(raw: IntArray) -> npt.NDArray[np.bool_]:
+    return np.asarray(raw == MISSING, dtype=np.bool_)
+
+
+def _without(
+    has_failed: Callable[[NDArrayT], npt.NDArray[np.bool_]], t_ns: IntArray, values: NDArrayT
+) -> tuple[IntArray, NDArrayT]:
+    """Return instants and values without the readings that failed: the very arrays where none did."""
+    if not any(has_failed(values[part]).any() for part in in_blocks(len(values))):
+        return t_ns, values
+    valid = ~has_failed(values)
+    return t_ns[valid], values[valid]
 
 
 def _check_order(t_ns: IntArray, what: str) -> None:
     if len(t_ns) < 2:
         raise SeriesError(f"a {what} needs two readings to say anything, got {len(t_ns)}")
-    backwards = np.flatnonzero(t_ns[1:] <= t_ns[:-1])
-    if len(backwards):
-        i = int(backwards[0])
+    if not increases(t_ns):
+        i = int(np.flatnonzero(t_ns[1:] <= t_ns[:-1])[0])
         raise SeriesError(
             f"readings must be in order of time, each later than the one before; "
             f"{t_ns[i + 1]} ns follows {t_ns[i]} ns"
@@ -155,8 +196,7 @@ def gauge_means(t_ns: IntArray, values: FloatArray, *, max_gap_s: float, delay_s
     >>> gauge_means(t, np.array([100.0, 200.0, 200.0]), max_gap_s=5.0, delay_s=1.0).values.tolist()
     [187.5, 200.0]
     """
-    valid = ~np.isnan(values)
-    t, v = t_ns[valid], values[valid]
+    t, v = _without(np.isnan, t_ns, values)
     _check_order(t, "gauge")
     middle = (v[:-1] + v[1:]) / 2.0 if delay_s == 0.0 else _moved_back(t, v, delay_s)
     far = np.diff(t) / NS_PER_S > max_gap_s
@@ -181,10 +221,11 @@ def held(t_ns: IntArray, values: FloatArray, edges_ns: IntArray) -> FloatArray:
     Before the first reading the first is used: what is held this way (a share of the machine, a number
     of claims) was already so when the recorder first looked.
     """
-    valid = ~np.isnan(values)
-    t, v = t_ns[valid], values[valid]
+    t, v = _without(np.isnan, t_ns, values)
     if len(t) == 0:
         return np.full(len(edges_ns) - 1, np.nan)
+    if t is edges_ns:
+        return np.asarray(v[:-1], dtype=np.float64)
     i = np.searchsorted(t, edges_ns[:-1], side="right") - 1
     return np.asarray(v[np.clip(i, 0, None)], dtype=np.float64)
 
@@ -201,11 +242,26 @@ def greatest_held(t_ns: IntArray, values: FloatArray, edges_ns: IntArray) -> Flo
     >>> greatest_held(t, np.array([1.0, 2.0, 1.0]), np.array([0, 1, 2, 3])).tolist()
     [2.0, 2.0, 1.0]
     """
-    valid = ~np.isnan(values)
-    t, v = t_ns[valid], values[valid]
+    t, v = _without(np.isnan, t_ns, values)
     if len(t) == 0:
         return np.full(len(edges_ns) - 1, np.nan)
+    if t is edges_ns:
+        return np.asarray(np.maximum(v[:-1], v[1:]), dtype=np.float64)
     first = np.clip(np.searchsorted(t, edges_ns[:-1], side="right") - 1, 0, None)
     after = np.maximum(np.searchsorted(t, edges_ns[1:], side="right"), first + 1)
     spans = np.column_stack((first, after)).ravel()  # reduceat: every other result is of [first, after)
     return np.maximum.reduceat(np.append(v, -np.inf), spans)[::2]
+
+
+def one_held(values: FloatArray) -> float | None:
+    """Return the value of all valid readings if they are one and the same, NaN if there is none, else None.
+
+    >>> one_held(np.array([2.0, np.nan, 2.0])), one_held(np.array([1.0, 2.0]))
+    (2.0, None)
+    """
+    if np.isnan(values[:1]).any():
+        values = values[~np.isnan(values)]
+    if len(values) == 0:
+        return float("nan")
+    least, most = np.fmin.reduce(values), np.fmax.reduce(values)
+    return float(least) if least == most else None

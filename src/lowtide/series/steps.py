@@ -17,6 +17,7 @@ import numpy as np
 
 from lowtide.arrays import FloatArray, IntArray
 from lowtide.errors import CoverageError, SeriesError
+from lowtide.series.blocks import any_nan, areas, in_blocks, increases, pairwise, products, widths_s
 from lowtide.units import NS_PER_S
 
 __all__ = [
@@ -59,28 +60,20 @@ def check_steps(edges_ns: Any, values: Any) -> tuple[IntArray, FloatArray]:
         raise SeriesError(f"{len(edges)} edges do not bound {len(steps)} values; n values need n + 1 edges")
     if len(steps) == 0:
         raise SeriesError("a series needs at least one step; got none")
-    backwards = np.flatnonzero(edges[1:] <= edges[:-1])
-    if len(backwards):
-        i = int(backwards[0])
+    if not increases(edges):
+        i = int(np.flatnonzero(edges[1:] <= edges[:-1])[0])
         raise SeriesError(
             f"edges_ns must strictly increase; edge {i + 1} ({edges[i + 1]}) follows {edges[i]}"
         )
-    if np.isinf(steps).any():
+    if any(np.isinf(steps[part]).any() for part in in_blocks(len(steps))):
         i = int(np.flatnonzero(np.isinf(steps))[0])
         raise SeriesError(f"value {i} is infinite; unknown is NaN")
     return edges, steps
 
 
-def _widths_s(edges_ns: IntArray) -> FloatArray:
-    """Return step widths [s]: subtract as integers first, epoch nanoseconds exceed float64's integers."""
-    return np.diff(edges_ns) / NS_PER_S
-
-
-def _areas(edges_ns: IntArray, values: FloatArray) -> FloatArray:
-    """Return the integral over every step [value * s], NaN for unknown ones."""
-    area = _widths_s(edges_ns)
-    area *= values
-    return area
+def _same(a_edges_ns: IntArray, b_edges_ns: IntArray) -> bool:
+    """Return whether edges are the same; those that were read together are one array."""
+    return a_edges_ns is b_edges_ns or np.array_equal(a_edges_ns, b_edges_ns)
 
 
 def _positions(
@@ -107,7 +100,7 @@ def cumulative_at(edges_ns: IntArray, values: FloatArray, t_ns: IntArray) -> Flo
         Instants [ns] in any order; outside the edges the integral is held.
     """
     inside, i, step = _positions(edges_ns, values, t_ns)
-    area = _areas(edges_ns, values)
+    area = areas(edges_ns, values)
     before = np.concatenate(([0.0], np.cumsum(np.where(np.isnan(area), 0.0, area))))
     return np.asarray(before[i] + (inside - edges_ns[i]) / NS_PER_S * step, dtype=np.float64)
 
@@ -133,14 +126,13 @@ def integrate(edges_ns: IntArray, values: FloatArray, at_edges_ns: IntArray) -> 
     >>> integrate(np.array([0, hour]), np.array([100.0]), np.array([0, hour // 2, hour])).tolist()
     [180000.0, 180000.0]
     """
+    if _same(edges_ns, at_edges_ns):
+        area = products(edges_ns, values)
+        if any_nan(area):
+            area[np.isnan(area)] = 0.0
+        return area
     inside, i, step = _positions(edges_ns, values, at_edges_ns)
-    first, last = int(i[0]), int(i[-1])
-    area = _areas(edges_ns[first : last + 2], values[first : last + 1])
-    area[i - first] = 0.0  # steps that an interval cuts are added below, by their own widths
-    between = np.add.reduceat(area, i - first)[:-1]
-    if np.isnan(between).any():  # the mask is made only when a sum has met a NaN
-        area[np.isnan(area)] = 0.0
-        between = np.add.reduceat(area, i - first)[:-1]
+    between = _between(edges_ns, values, i)
     is_one = i[:-1] == i[1:]  # the interval lies in one step
     head_ns = np.where(is_one, inside[1:], edges_ns[i[:-1] + 1]) - inside[:-1]
     tail_ns = np.where(is_one, 0, inside[1:] - edges_ns[i[1:]])
@@ -148,11 +140,25 @@ def integrate(edges_ns: IntArray, values: FloatArray, at_edges_ns: IntArray) -> 
     return np.asarray(between + cut, dtype=np.float64)
 
 
+def _between(edges_ns: IntArray, values: FloatArray, i: IntArray) -> FloatArray:
+    """Return the integral over the steps that lie whole between the steps `i`, which an interval cuts."""
+    first, last = int(i[0]), int(i[-1])
+    if len(i) == 2:
+        return np.array([pairwise(areas, edges_ns, values, first + 1, max(first + 1, last))])
+    area = areas(edges_ns[first : last + 2], values[first : last + 1])
+    area[i - first] = 0.0  # cut steps are added by their own widths
+    between = np.add.reduceat(area, i - first)[:-1]
+    if np.isnan(between).any():  # the mask is made only when a sum has met a NaN
+        area[np.isnan(area)] = 0.0
+        between = np.add.reduceat(area, i - first)[:-1]
+    return np.asarray(between, dtype=np.float64)
+
+
 def covered_s(edges_ns: IntArray, values: FloatArray, at_edges_ns: IntArray) -> FloatArray:
     """Return the known time of a step function in each interval of other edges [s]."""
-    if not np.isnan(values).any():
+    if not any_nan(values):
         inside = np.clip(at_edges_ns, edges_ns[0], edges_ns[-1])
-        return _widths_s(inside)
+        return widths_s(inside)
     known = np.where(np.isnan(values), 0.0, 1.0)
     return integrate(edges_ns, known, at_edges_ns)
 
@@ -190,10 +196,20 @@ def resample(edges_ns: IntArray, values: FloatArray, new_edges_ns: IntArray) -> 
 
     The integral is kept wherever the whole new step is known.
     """
+    if _same(edges_ns, new_edges_ns):
+        return _resampled_alike(edges_ns, values)
     known_s = covered_s(edges_ns, values, new_edges_ns)
     total = integrate(edges_ns, values, new_edges_ns)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(known_s > 0.0, total / known_s, np.nan)
+
+
+def _resampled_alike(edges_ns: IntArray, values: FloatArray) -> FloatArray:
+    """Return the means over the function's own steps: the values, but for the last digit of the division."""
+    means = products(edges_ns, values)
+    for part in in_blocks(len(values)):
+        means[part] /= widths_s(edges_ns[part.start : part.stop + 1])
+    return means
 
 
 def clip(edges_ns: IntArray, values: FloatArray, start_ns: int, end_ns: int) -> tuple[IntArray, FloatArray]:
@@ -224,7 +240,7 @@ def add(
 
     Time outside one of them is unknown there, so it is NaN in the sum.
     """
-    if np.array_equal(a_edges_ns, b_edges_ns):
+    if _same(a_edges_ns, b_edges_ns):
         return a_edges_ns, a_values + b_values
     edges = np.union1d(a_edges_ns, b_edges_ns)
     return edges, at(a_edges_ns, a_values, edges[:-1]) + at(b_edges_ns, b_values, edges[:-1])

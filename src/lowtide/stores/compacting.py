@@ -6,9 +6,7 @@ row in both counts once, so a compacting that is killed is finished by whoever c
 
 from __future__ import annotations
 
-import json
 import os
-import struct
 import zlib
 from collections.abc import Sequence
 from typing import Final
@@ -18,11 +16,11 @@ import numpy as np
 from lowtide.errors import StoreError
 from lowtide.series.steps import IntArray
 from lowtide.stores.codec import write_bytes
-from lowtide.stores.segments import MAGIC, Segment, decode_segment
+from lowtide.stores.segments import COLUMN, PackedSegment, Segment, framed, open_segment, read_column
 
 __all__ = ["LEAST", "ROWS", "compact", "encode_columns"]
 
-ROWS: Final = 500_000
+ROWS: Final = 100_000
 """Rows of a segment at most."""
 LEAST: Final = 60
 """A writer with fewer segments than this is left alone."""
@@ -40,7 +38,7 @@ def compact(folder: str) -> int:
     """
     if not os.path.isdir(folder):
         return 0
-    found: dict[str, list[tuple[str, Segment]]] = {}
+    found: dict[str, list[tuple[str, PackedSegment]]] = {}
     names = [name for name in sorted(os.listdir(folder)) if name.endswith(".seg")]
     if len(names) < LEAST:
         return 0
@@ -48,7 +46,7 @@ def compact(folder: str) -> int:
         path = os.path.join(folder, name)
         try:
             with open(path, "rb") as file:
-                segment = decode_segment(file.read(), path=path)
+                segment = open_segment(file.read(), path=path)
         except (StoreError, OSError):
             continue
         found.setdefault(segment.writer, []).append((name, segment))
@@ -57,20 +55,20 @@ def compact(folder: str) -> int:
     )
 
 
-def _compact_writer(folder: str, writer: str, parts: Sequence[tuple[str, Segment]]) -> int:
-    batch: list[tuple[str, Segment]] = []
+def _compact_writer(folder: str, writer: str, parts: Sequence[tuple[str, PackedSegment]]) -> int:
+    batch: list[tuple[str, PackedSegment]] = []
     gone, n_rows = 0, 0
     for part in sorted(parts, key=lambda part: part[1].first_seq):
-        follows = not batch or part[1].first_seq == batch[-1][1].first_seq + len(batch[-1][1].monotonic_ns)
-        if batch and (not follows or n_rows + len(part[1].monotonic_ns) > ROWS):
+        follows = not batch or part[1].first_seq == batch[-1][1].first_seq + batch[-1][1].n_rows
+        if batch and (not follows or n_rows + part[1].n_rows > ROWS):
             gone += _join(folder, writer, batch)
             batch, n_rows = [], 0
         batch.append(part)
-        n_rows += len(part[1].monotonic_ns)
+        n_rows += part[1].n_rows
     return gone + _join(folder, writer, batch)
 
 
-def _join(folder: str, writer: str, batch: Sequence[tuple[str, Segment]]) -> int:
+def _join(folder: str, writer: str, batch: Sequence[tuple[str, PackedSegment]]) -> int:
     """Write one segment for several that follow one another, and remove these."""
     if len(batch) < 2:
         return 0
@@ -83,34 +81,33 @@ def _join(folder: str, writer: str, batch: Sequence[tuple[str, Segment]]) -> int
     return len(batch)
 
 
-def encode_columns(segments: Sequence[Segment]) -> bytes:
+def encode_columns(segments: Sequence[Segment | PackedSegment]) -> bytes:
     """Return segments of one writer that follow one another as the bytes of one, in the format of each."""
     first = segments[0]
-    clocks = [
-        np.concatenate([getattr(segment, name) for segment in segments])
-        for name in ("monotonic_ns", "boot_offset_ns", "wall_offset_ns")
-    ]
+    n_rows = sum(segment.n_rows for segment in segments)
     header = {
         "writer": first.writer,
         "first_seq": first.first_seq,
-        "n_rows": len(clocks[0]),
+        "n_rows": n_rows,
         "channels": first.channels,
         "events": [event for segment in segments for event in segment.events],
     }
-    blocks = [json.dumps(header).encode(), _pack(clocks[0], times=2), *(_pack(c) for c in clocks[1:])]
-    blocks += [
-        _pack(np.concatenate([segment.columns[i] for segment in segments]))
-        for i in range(len(first.channels))
-    ]
-    body = MAGIC + b"".join(struct.pack("<I", len(block)) + block for block in blocks)
-    return body + struct.pack("<I", zlib.crc32(body))
+    column = np.empty(n_rows, dtype=np.int64)  # one at a time: a month of all would fill the memory
+    packed = []
+    for i in range(3 + len(first.channels)):
+        read_column(segments, i, column)
+        packed.append(_pack(column))
+    return framed(header, packed)
 
 
-def _pack(column: IntArray, *, times: int = 1) -> bytes:
+def _pack(column: IntArray) -> bytes:
     """Return a column packed as :mod:`~lowtide.stores.segments` does, all at once."""
-    words = np.ascontiguousarray(column).view(np.uint64)
-    for _ in range(times):
-        words = np.diff(words, prepend=np.uint64(0))  # modulo 2**64
-    signed = words.view(np.int64)
-    zigzag = ((signed << 1) ^ (signed >> 63)).view(np.uint8).reshape(-1, 8)
-    return zlib.compress(np.ascontiguousarray(zigzag.T).tobytes(), 6)
+    steps = np.diff(column)  # modulo 2**64
+    least, most = (int(steps.min()), int(steps.max())) if len(steps) else (0, 0)
+    n_planes = ((most - least).bit_length() + 7) // 8
+    begin = COLUMN.pack(int(column[0]), least, n_planes)
+    if not n_planes:
+        return begin
+    steps -= least
+    planes = steps.view(np.uint8).reshape(-1, 8)[:, :n_planes].T
+    return begin + zlib.compress(np.ascontiguousarray(planes).tobytes(), 6)

@@ -17,8 +17,8 @@ from lowtide.errors import NothingRecordedError
 from lowtide.model.record import Marks, Readings, Record, RunHeader
 from lowtide.series.steps import FloatArray, IntArray
 from lowtide.stores.ledger import Ledger
-from lowtide.stores.records import marks_of, read_segments, record_from, wall_offset_of
-from lowtide.stores.segments import Segment
+from lowtide.stores.records import marks_of, open_segments, record_from, wall_offset_of
+from lowtide.stores.segments import PackedSegment
 
 __all__ = ["joined_record", "sum_of_counters"]
 
@@ -30,8 +30,8 @@ class _Rank:
     """One rank as read: its header, its own segments, those of the machine it read, and its marks."""
 
     header: RunHeader
-    own: list[Segment]
-    machine: list[Segment]
+    own: list[PackedSegment]
+    machine: list[PackedSegment]
     marks: Marks | None
 
 
@@ -73,14 +73,18 @@ def joined_record(ledger: Ledger, run_id: str) -> Record:
 def _read_rank(ledger: Ledger, rank_id: str) -> _Rank | None:
     header = ledger.header(rank_id)
     name = rank_id.rpartition("/")[2]
-    segments, _ = read_segments(ledger, header)
+    segments, _ = open_segments(ledger, header)
     if not segments:
         return None
     named = [replace(segment, writer=f"{name}/{segment.writer}") for segment in segments]
-    own = [s for s in named if all(channel["consumer"] == "run" for channel in s.channels)]
-    machine = [s for s in named if s not in own]
+    own = [s for s in named if _is_own(s)]
+    machine = [s for s in named if not _is_own(s)]
     marks = marks_of(ledger, header, wall_offset_of(segments))
     return _Rank(header, own, machine, marks)
+
+
+def _is_own(segment: PackedSegment) -> bool:
+    return all(channel["consumer"] == "run" for channel in segment.channels)
 
 
 def _node_record(header: RunHeader, ranks: Sequence[_Rank], path: str) -> Record:

@@ -2,12 +2,14 @@
 
 Layout (documented in ``docs/reference/ledger-format.md``)::
 
-    b"LTSEG1\\n"   uint32 length, UTF-8 JSON header   for each column: uint32 length, zlib bytes   uint32 CRC-32
+    b"LTSEG2\\n"   uint32 length, zlib of the JSON header   for each column: uint32 length, bytes   uint32 CRC-32
 
 The header names writer, first sequence number, number of rows, channels and events. Columns are
-monotonic_ns, boot_offset_ns, wall_offset_ns and then the channels, each as 64-bit words: differences modulo 2**64
-(of differences, for monotonic_ns), zigzag-coded, byte planes apart, zlib. The CRC covers all
-before it and tells a torn file; that nobody has changed one is for the SHA-256 kept with each bill.
+monotonic_ns, boot_offset_ns, wall_offset_ns and then the channels, each as 64-bit words: the first word, the least
+difference of one word from the word before it, and what each difference has above the least, modulo 2**64, as byte
+planes (those that are needed, lowest first) in zlib. A column that never changes has no planes, so that a month of it
+is read at no cost. The CRC covers all before it and tells a torn file; that nobody has changed one is for the SHA-256
+kept with each bill.
 
 Writing needs the standard library only, so that the recorder stays small; reading uses numpy.
 """
@@ -17,8 +19,9 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from lowtide.errors import StoreError
@@ -27,11 +30,23 @@ if TYPE_CHECKING:
     from lowtide.series.steps import IntArray
     from lowtide.stores.journal import Row
 
-__all__ = ["MAGIC", "Segment", "decode_segment", "encode_segment"]
+__all__ = [
+    "COLUMN",
+    "MAGIC",
+    "PackedSegment",
+    "Segment",
+    "decode_segment",
+    "encode_segment",
+    "framed",
+    "open_segment",
+    "read_column",
+]
 
-MAGIC: Final = b"LTSEG1\n"
+MAGIC: Final = b"LTSEG2\n"
+COLUMN: Final = struct.Struct("<qqB")
+"""What a column begins with: first word, least difference, number of planes."""
 _MASK: Final = 2**64 - 1
-_CLOCKS: Final = ("monotonic_ns", "boot_offset_ns", "wall_offset_ns")
+_N_CLOCKS: Final = 3
 _EVENT_KEYS: Final = ("t_ns", "kind", "channel", "detail")
 
 
@@ -48,6 +63,89 @@ class Segment:
     wall_offset_ns: IntArray
     columns: list[IntArray]
 
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(self.monotonic_ns)
+
+    def constant(self, i: int) -> int | None:
+        """Return None: whether a decoded column is constant nobody has looked."""
+        return None
+
+    def read(self, i: int, out: IntArray) -> None:
+        """Copy column `i`, the three clocks first, to `out`."""
+        out[:] = self._column(i)
+
+    def first(self, i: int) -> int:
+        """Return the first word of column `i`, the three clocks first."""
+        return int(self._column(i)[0])
+
+    def _column(self, i: int) -> IntArray:
+        clocks = (self.monotonic_ns, self.boot_offset_ns, self.wall_offset_ns)
+        return clocks[i] if i < _N_CLOCKS else self.columns[i - _N_CLOCKS]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PackedSegment:
+    """A segment whose checksum fits and whose columns are still packed, so that each can go where it is wanted."""
+
+    writer: str
+    first_seq: int
+    n_rows: int
+    channels: list[dict[str, Any]]
+    events: list[dict[str, Any]]
+    blocks: list[memoryview]
+
+    def constant(self, i: int) -> int | None:
+        """Return the word that column `i`, the three clocks first, holds in every row; None where it changes."""
+        first, least, n_planes = COLUMN.unpack_from(self.blocks[i])
+        return None if n_planes or (least and self.n_rows > 1) else first
+
+    def read(self, i: int, out: IntArray) -> None:
+        """Unpack column `i`, the three clocks first, to `out`, int64 of shape (n_rows,)."""
+        import numpy as np
+
+        first, least, n_planes = COLUMN.unpack_from(self.blocks[i])
+        out[:1], out[1:] = first, least
+        if n_planes:
+            out[1:] += _planes(self.blocks[i][COLUMN.size :], n_planes, self.n_rows - 1)
+        np.cumsum(out, out=out)  # modulo 2**64, as the differences are
+
+    def first(self, i: int) -> int:
+        """Return the first word of column `i`, the three clocks first."""
+        return int(COLUMN.unpack_from(self.blocks[i])[0])
+
+    def unpacked(self) -> Segment:
+        """Return the segment with all its columns unpacked."""
+        import numpy as np
+
+        columns = [np.empty(self.n_rows, dtype=np.int64) for _ in self.blocks]
+        for i, column in enumerate(columns):
+            self.read(i, column)
+        return Segment(
+            writer=self.writer,
+            first_seq=self.first_seq,
+            channels=self.channels,
+            events=self.events,
+            monotonic_ns=columns[0],
+            boot_offset_ns=columns[1],
+            wall_offset_ns=columns[2],
+            columns=columns[_N_CLOCKS:],
+        )
+
+
+def _planes(block: memoryview, n_planes: int, n: int) -> IntArray:
+    """Return the words of byte planes, as narrow as they can be."""
+    import numpy as np
+
+    raw = zlib.decompress(block, bufsize=n_planes * n)
+    width = next(width for width in (1, 2, 4, 8) if width >= n_planes)
+    words = np.zeros((n, width), dtype=np.uint8)
+    for plane in range(n_planes):
+        words[:, plane] = np.frombuffer(raw, dtype=np.uint8, count=n, offset=plane * n)
+    found = words.view(f"<u{width}")[:, 0]
+    return found.view(np.int64) if width == 8 else found
+
 
 def encode_segment(
     *,
@@ -58,7 +156,7 @@ def encode_segment(
 ) -> bytes:
     """Return rows (at least one, in order) and events as the bytes of a segment."""
     n_channels = len(channels)
-    words = struct.Struct(f"<{n_channels}Q")
+    words = struct.Struct(f"<{n_channels}q")
     table = list(zip(*(words.unpack(row.data) for row in rows), strict=True)) if n_channels else []
     header = {
         "writer": writer,
@@ -67,63 +165,56 @@ def encode_segment(
         "channels": list(channels),
         "events": [dict(zip(_EVENT_KEYS, event, strict=True)) for event in events],
     }
-    parts = [_block(json.dumps(header).encode())]
-    parts.append(_block(_pack(_differences([row.monotonic_ns for row in rows], twice=True))))
-    parts.append(_block(_pack(_differences([row.boot_offset_ns for row in rows]))))
-    parts.append(_block(_pack(_differences([row.wall_offset_ns for row in rows]))))
-    parts.extend(_block(_pack(_differences(column))) for column in table)
-    body = MAGIC + b"".join(parts)
+    clocks = zip(*((row.monotonic_ns, row.boot_offset_ns, row.wall_offset_ns) for row in rows), strict=True)
+    return framed(header, [_pack(column) for column in (*clocks, *table)])
+
+
+def framed(header: dict[str, Any], columns: Iterable[bytes]) -> bytes:
+    """Return a header and packed columns as the bytes of a segment."""
+    blocks = [zlib.compress(json.dumps(header).encode(), 6), *columns]
+    body = MAGIC + b"".join(struct.pack("<I", len(block)) + block for block in blocks)
     return body + struct.pack("<I", zlib.crc32(body))
 
 
-def _block(data: bytes) -> bytes:
-    return struct.pack("<I", len(data)) + data
+def _pack(column: Sequence[int]) -> bytes:
+    steps = [((after - before + 2**63) & _MASK) - 2**63 for before, after in pairwise(column)]
+    least, most = min(steps, default=0), max(steps, default=0)
+    n_planes = ((most - least).bit_length() + 7) // 8
+    begin = COLUMN.pack(column[0], least, n_planes)
+    if not n_planes:
+        return begin
+    raw = struct.pack(f"<{len(steps)}Q", *(step - least for step in steps))
+    return begin + zlib.compress(b"".join(raw[plane::8] for plane in range(n_planes)), 6)
 
 
-def _differences(values: Sequence[int], *, twice: bool = False) -> list[int]:
-    """Return the first value and then differences modulo 2**64, as signed integers."""
-    out, before = [], 0
-    for value in values:
-        out.append(((value - before + 2**63) & _MASK) - 2**63)
-        before = value
-    return _differences(out) if twice else out
-
-
-def _pack(differences: Sequence[int]) -> bytes:
-    zigzag = [((d << 1) ^ (d >> 63)) & _MASK for d in differences]
-    raw = struct.pack(f"<{len(zigzag)}Q", *zigzag)
-    return zlib.compress(b"".join(raw[plane::8] for plane in range(8)), 6)
-
-
-def decode_segment(data: bytes, *, path: str) -> Segment:
-    """Return the segment in `data`.
+def open_segment(data: bytes, *, path: str) -> PackedSegment:
+    """Return the segment in `data` with its columns still packed.
 
     Raises
     ------
     StoreError
         If the checksum does not fit or the layout is wrong; `path` is named.
     """
-    body, checksum = data[:-4], data[-4:]
-    if not data.startswith(MAGIC) or struct.pack("<I", zlib.crc32(body)) != checksum:
+    body = memoryview(data)[:-4]
+    if not data.startswith(MAGIC) or struct.pack("<I", zlib.crc32(body)) != data[-4:]:
         raise StoreError(f"{path} is damaged: its contents do not fit their own checksum")
     blocks = _blocks(body)
-    header = json.loads(next(blocks))
-    n = int(header["n_rows"])
-    monotonic = _unpack(next(blocks), n, twice=True)
-    boot, wall = _unpack(next(blocks), n), _unpack(next(blocks), n)
-    return Segment(
-        writer=header["writer"],
-        first_seq=header["first_seq"],
-        channels=header["channels"],
-        events=header["events"],
-        monotonic_ns=monotonic,
-        boot_offset_ns=boot,
-        wall_offset_ns=wall,
-        columns=[_unpack(block, n) for block in blocks],
-    )
+    header = json.loads(zlib.decompress(next(blocks)))
+    return PackedSegment(**header, blocks=list(blocks))
 
 
-def _blocks(body: bytes) -> Any:
+def decode_segment(data: bytes, *, path: str) -> Segment:
+    """Return the segment in `data`, unpacked.
+
+    Raises
+    ------
+    StoreError
+        As :func:`open_segment`.
+    """
+    return open_segment(data, path=path).unpacked()
+
+
+def _blocks(body: memoryview) -> Iterator[memoryview]:
     at = len(MAGIC)
     while at < len(body):
         (length,) = struct.unpack_from("<I", body, at)
@@ -131,17 +222,9 @@ def _blocks(body: bytes) -> Any:
         at += 4 + length
 
 
-def _unpack(block: bytes, n: int, *, twice: bool = False) -> IntArray:
-    import numpy as np
-
-    planes = np.frombuffer(zlib.decompress(block), dtype=np.uint8).reshape(8, n)
-    used = [i for i in range(8) if planes[i].any()]  # of small differences the upper bytes are all 0
-    zigzag = np.zeros(n, dtype=np.uint64)
-    for i in used:
-        zigzag |= planes[i].astype(np.uint64) << np.uint64(8 * i)
-    differences = (zigzag >> np.uint64(1)) ^ (np.uint64(0) - (zigzag & np.uint64(1)))
-    if not twice and not any(planes[i][1:].any() for i in used):
-        return np.full(n, differences[:1].view(np.int64)[0], dtype=np.int64)  # a constant column
-    for _ in range(2 if twice else 1):
-        np.cumsum(differences, dtype=np.uint64, out=differences)
-    return differences.view(np.int64)
+def read_column(segments: Iterable[Segment | PackedSegment], i: int, out: IntArray) -> None:
+    """Read column `i`, the three clocks first, of segments one after another to `out`."""
+    at = 0
+    for segment in segments:
+        segment.read(i, out[at : at + segment.n_rows])
+        at += segment.n_rows

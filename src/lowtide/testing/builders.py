@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lowtide.model.energy import Boundary
+from lowtide.model.grid_choice import GridChoice
 from lowtide.model.hardware import Channel
 from lowtide.model.machine import CpuPowerModel, Machine, MemoryPowerModel, RestModel
-from lowtide.model.record import Gap, GridChoice, Readings, Record, RunEnd, RunHeader
+from lowtide.model.record import Gap, Readings, Record, RunEnd, RunHeader
 from lowtide.model.signal import Basis, Factors, Signal, Spread, Status
 from lowtide.series.readings import MISSING
 from lowtide.series.steps import FloatArray, IntArray

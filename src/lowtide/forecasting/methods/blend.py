@@ -1,121 +1,90 @@
-"""Blend: how far yesterday, last week and the last values were from usual, weighted by lead.
+"""Blend: a regression on what was known, yesterday repeated, and climatology, weighted by their past errors.
 
-*Usual* is the mean of the same time of day over the last four weeks. The deviation from usual at each lead is a
-ridge regression on five features, fitted on the eight weeks before the origin: yesterday's deviation at that
-time of day, last week's, that of the last known step, that of the whole last day, and a constant. Because every
-lead has weights of its own, what the last step tells fades with the lead as fast as it does in the zone. With
-too little history all weights are 0 and the forecast is the usual value.
+The regression is :mod:`lowtide.forecasting.methods.ridge`. Where a zone is steadier, or less steady, than it was in
+the year the regression learnt from, yesterday or climatology may be nearer. So the forecast is a mean of the three
+whose weights are not negative and sum to 1: of all such weights in steps of a fifth, each counts the more the less
+the error it would have had at this lead and time of day on the last 112 days (exponential weighting). Before 20
+such errors are known it is the regression alone.
 """
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Final
 
 import numpy as np
 
 from lowtide.arrays import FloatArray, IntArray
 from lowtide.forecasting.history import History
-from lowtide.forecasting.repeating import filled_back, looked_up, trailing_mean
+from lowtide.forecasting.methods import climatology, persistence_day, ridge
 
 __all__ = ["name", "predict"]
 
 name = "blend"
-_USUAL_DAYS: Final = 28
-_FIT_DAYS: Final = 56
-_RIDGE: Final = 0.02
-"""Penalty on each weight, as a share of the mean square of the features."""
-_LEAST: Final = 48
-"""Samples below which nothing is fitted."""
-_N_FEATURES: Final = 5
+_DAYS: Final = 112
+_LEAST: Final = 20
+_SHARPNESS: Final = 50.0
+"""A weighting whose past error is 2 % less counts e times as much."""
+_WEIGHTS: Final = np.array([w for w in product(range(6), repeat=3) if sum(w) == 5]) / 5.0
+"""Weights of regression, yesterday and climatology, shape (21, 3)."""
 
 
 def predict(history: History, origins: IntArray, n_leads: int) -> FloatArray:
     """Return the blend after each origin, shape (n_origins, n_leads).
 
-    Weights are fitted for whole hours of lead, on origins an hour apart (each step where steps are longer).
-    Cost: O(n) for each hour of lead, whatever the number of origins: the sums of the normal equations are
-    running sums.
+    Cost: that of its parts for one origin a day, from 112 days before the first origin.
     """
     day = history.per_day
-    lo = max(0, int(origins.min()) - (_USUAL_DAYS + _FIT_DAYS + 14) * day - n_leads)
-    values = history.values[lo:]
-    past = _Past(values, day)
-    stride = max(1, day // 24)
-    at = origins - lo
-    samples = np.arange(-lo % stride, int(at.max()) + 1, stride)  # the same ones from any origin
+    phases = np.unique(origins % day).tolist()
+    rows = [_daily(origins[origins % day == phase], n_leads, day) for phase in phases]
+    daily = np.concatenate(rows)
+    parts = _parts(history, daily, n_leads)
+    actual = history.targets(daily, n_leads)
     found = np.empty((len(origins), n_leads))
-    for lead in range(0, n_leads, stride):
-        weights = _weights(past, values, samples, at, lead, stride)
-        for ahead in range(lead, min(lead + stride, n_leads)):
-            features, usual = past.features(at, ahead)
-            found[:, ahead] = usual + np.einsum("ij,ij->i", np.nan_to_num(features), weights)
+    begin = 0
+    for row in rows:
+        part = slice(begin, begin + len(row))
+        begin += len(row)
+        mine = np.flatnonzero(origins % day == row[0] % day)
+        places = (origins[mine] - row[0]) // day
+        found[mine] = _weighted(parts[:, part], actual[part], places, day)
     return found
 
 
-class _Past:
-    """What is looked up for every lead, each place reading only itself and what came before."""
-
-    def __init__(self, values: FloatArray, day: int) -> None:
-        self.day = day
-        self.usual = trailing_mean(values, period=day, n_periods=_USUAL_DAYS)
-        self.yesterday = filled_back(values, day, 2)
-        self.last_week = filled_back(values, 7 * day, 1)
-        off = np.concatenate(([np.nan], values - self.usual))  # place i is what was known before i
-        self.last = filled_back(off, 1, max(1, day // 8))
-        self.level = _running_mean(off, day)
-
-    def features(self, origins: IntArray, lead: int) -> tuple[FloatArray, FloatArray]:
-        """Return the features, shape (n, 5), and the usual value, shape (n,), of a step ahead."""
-        at_day = origins + lead - self.day * (lead // self.day + 1)
-        week = 7 * self.day
-        at_week = origins + lead - week * (lead // week + 1)
-        usual = looked_up(self.usual, at_day)
-        columns = (
-            looked_up(self.yesterday, at_day) - usual,
-            looked_up(self.last_week, at_week) - usual,
-            self.last[origins],
-            self.level[origins],
-            np.ones(len(origins)),
-        )
-        return np.stack(columns, axis=1), usual
+def _daily(origins: IntArray, n_leads: int, day: int) -> IntArray:
+    """Return every day from those whose errors are looked at to the last of origins at one time of day."""
+    first, last = int(origins.min()), int(origins.max())
+    before = (_DAYS + n_leads // day) * day
+    return np.arange(max(first - before, first % day), last + 1, day, dtype=np.int64)
 
 
-def _running_mean(values: FloatArray, n: int) -> FloatArray:
-    """Return the mean of the known ones among each value and the n - 1 before it."""
-    known = ~np.isnan(values)
-    total = np.concatenate((np.zeros(n), np.cumsum(np.where(known, values, 0.0))))
-    count = np.concatenate((np.zeros(n), np.cumsum(known)))
-    total, count = total[n:] - total[:-n], count[n:] - count[:-n]
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+def _parts(history: History, origins: IntArray, n_leads: int) -> FloatArray:
+    """Return the three forecasts, shape (3, n, n_leads); where one knows nothing it is the regression's."""
+    found = np.stack([m.predict(history, origins, n_leads) for m in (ridge, persistence_day, climatology)])
+    return np.where(np.isnan(found), found[0], found)
 
 
-def _weights(
-    past: _Past, values: FloatArray, samples: IntArray, origins: IntArray, lead: int, stride: int
-) -> FloatArray:
-    """Return the weights of each origin at a lead, shape (n_origins, 5), from what was known at it."""
-    used = samples[samples + lead < len(values)]
-    features, usual = past.features(used, lead)
-    wanted = values[used + lead] - usual
-    is_known = ~(np.isnan(features).any(axis=1) | np.isnan(wanted))
-    rows = np.where(is_known[:, None], np.column_stack((features, wanted)), 0.0)
-    products = (rows[:, :, None] * rows[:, None, :]).reshape(len(rows), -1)
-    sums = np.concatenate((np.zeros((1, products.shape[1])), np.cumsum(products, axis=0)))
-    after = np.searchsorted(used + lead, origins)  # samples whose target is known by then
-    first = np.clip(after - _FIT_DAYS * past.day // stride, 0, None)
-    gram = (sums[after] - sums[first]).reshape(-1, _N_FEATURES + 1, _N_FEATURES + 1)
-    return _solved(gram)
+def _weighted(parts: FloatArray, actual: FloatArray, places: IntArray, day: int) -> FloatArray:
+    """Return the weighted mean at some of daily rows, from the errors that were known at each of them."""
+    n_leads = actual.shape[1]
+    errors = np.abs(np.tensordot(_WEIGHTS, parts - actual, axes=1))  # (21, n_days, n_leads)
+    known = ~np.isnan(errors[0])
+    total = _from_start(np.where(known, errors, 0.0))
+    count = _from_start(known.astype(np.float64))
+    after = np.maximum(places[:, None] - np.arange(n_leads) // day, 0)  # rows whose target was known
+    first = np.maximum(after - _DAYS, 0)
+    lead = np.arange(n_leads)
+    count = count[after, lead] - count[first, lead]
+    mean = (total[:, after, lead] - total[:, first, lead]) / np.maximum(count, 1.0)
+    usual = mean.mean(axis=0)
+    worse = np.divide(mean - mean.min(axis=0), usual, out=np.zeros_like(mean), where=usual > 0.0)
+    share = np.exp(-_SHARPNESS * worse)
+    weights = np.tensordot(_WEIGHTS.T, share / share.sum(axis=0), axes=1)  # (3, n_places, n_leads)
+    weights = np.where(count < _LEAST, np.array([1.0, 0.0, 0.0])[:, None, None], weights)
+    return np.asarray((weights * parts[:, places]).sum(axis=0))
 
 
-def _solved(gram: FloatArray) -> FloatArray:
-    """Return ridge weights from sums of products; 0 where too few samples made them."""
-    square, mixed = gram[:, :-1, :-1].copy(), gram[:, :-1, -1]
-    n_samples = square[:, -1, -1].copy()
-    scale = np.trace(square[:, :-1, :-1], axis1=1, axis2=2) / (_N_FEATURES - 1)
-    penalty = _RIDGE * scale + 1e-9 * np.maximum(n_samples, 1.0)
-    places = np.arange(_N_FEATURES - 1)
-    square[:, places, places] += penalty[:, None]
-    few = n_samples < _LEAST
-    square[few] = np.eye(_N_FEATURES)
-    weights = np.linalg.solve(square, mixed[..., None])[..., 0]
-    weights[few] = 0.0
-    return np.asarray(weights)
+def _from_start(values: FloatArray) -> FloatArray:
+    """Return sums over days before each, with one more day than given."""
+    sums = np.cumsum(values, axis=-2)
+    return np.concatenate((np.zeros_like(sums[..., :1, :]), sums), axis=-2)

@@ -7,9 +7,8 @@ is charged all the same. Their `lower_bound_g` is that of the best plan of the s
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from lowtide.doors import Policy
 from lowtide.planning.policies.literature.calendar import RULES
 from lowtide.planning.policies.literature.chase import Chase
 from lowtide.planning.policies.literature.gaia import (
@@ -21,6 +20,9 @@ from lowtide.planning.policies.literature.gaia import (
 )
 from lowtide.planning.policies.literature.threshold import KMinThreshold, OnlinePauseResume
 from lowtide.planning.policies.literature.wait_awhile import WaitAwhile
+
+if TYPE_CHECKING:
+    from lowtide.doors import Policy
 
 __all__ = [
     "LITERATURE",

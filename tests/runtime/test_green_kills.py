@@ -1,0 +1,18 @@
+"""Killed at random moments: the job is done once, and nothing is left frozen (200 seeds with LOWTIDE_TEST_FULL=1)."""
+
+import os
+import sys
+
+import pytest
+from green_kills import trial
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="freezing reads /proc")
+N = 200 if os.environ.get("LOWTIDE_TEST_FULL") else 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3000, 3000 + N))
+def test_killed_at_a_random_moment_the_job_is_done_once_and_nothing_stays_frozen(seed, tmp_path):
+    result = trial(seed, tmp_path)
+    assert result["ok"], result
+    assert not result["left_frozen"], result
