@@ -9,7 +9,7 @@ from lowtide.model.signal import Basis
 
 __all__ = ["PauseKind", "PlanBill", "Promise", "PromiseBill", "RunPlan"]
 
-PauseKind = Literal["none", "freeze"]
+PauseKind = Literal["none", "freeze", "checkpoint"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class RunPlan:
         None where only the start is bounded.
     start_by_ns : int or None
         None where the end is bounded.
-    pause : {"none", "freeze"}
+    pause : {"none", "freeze", "checkpoint"}
     work_s : float or None
         How long it was expected to take; None is unknown.
     runs_ns : tuple of (start, end)

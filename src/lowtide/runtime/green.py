@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from lowtide.errors import InputError
+from lowtide.model.run_plan import PauseKind  # also when running: the codec reads the hints of GreenSpec
 from lowtide.quantities import format_duration, parse_duration_s, parse_fraction, parse_instant_ns
 from lowtide.runtime.isolate import in_child
 from lowtide.units import ns_from_s
 
 if TYPE_CHECKING:
     from lowtide.model.record import RunHeader
-    from lowtide.model.run_plan import PauseKind
     from lowtide.stores.ledger import Ledger
 
 __all__ = ["GreenAsked", "GreenSpec", "resolve"]
@@ -80,7 +80,7 @@ class GreenSpec:
         Whether they are more than stand-ins.
     margin, min_saving : float
         As fractions.
-    pause : {"none", "freeze"}
+    pause : {"none", "freeze", "checkpoint"}
     history, forecast : str or None
     """
 
@@ -94,7 +94,7 @@ class GreenSpec:
     power_known: bool
     margin: float
     min_saving: float
-    pause: Literal["none", "freeze"]
+    pause: PauseKind
     history: str | None = None
     forecast: str | None = None
 
