@@ -1,10 +1,10 @@
 """What minding a run that may be paused costs: CPU time of its supervisor.
 
-    python benchmarks/bench_green.py [--seconds 60]
+    python benchmarks/bench_green.py [--seconds 60] [--pause checkpoint]
 
-runs ``sleep`` under ``lowtide run --pause freeze`` with an intensity that changes every 5 minutes, and prints the
-supervisor's CPU seconds over wall seconds once the command runs, in per cent of one core. Deciding is done in children
-(about half a second of CPU time every half hour and at each change), which are not in it.
+runs ``sleep`` under ``lowtide run --pause freeze`` (or another) with an intensity that changes every 5 minutes, and
+prints the supervisor's CPU seconds over wall seconds once the command runs, in per cent of one core. Deciding is done
+in children (about half a second of CPU time every half hour and at each change), which are not in it.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ def main() -> None:
     """Run the benchmark and print it as JSON."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--pause", default="freeze", choices=["none", "freeze", "checkpoint"])
     args = parser.parse_args()
     sleep_s = str(args.seconds + 2 * _SETTLED_S)
     with tempfile.TemporaryDirectory() as folder:
@@ -41,7 +42,7 @@ def main() -> None:
         path.write_text("\n".join(["timestamp,intensity_g_per_kwh", *rows]) + "\n")
         env = {**os.environ, "LOWTIDE_LEDGER": f"{folder}/ledger", "LOWTIDE_JOURNAL": f"{folder}/journal"}
         command = [sys.executable, "-m", "lowtide", "run", "--quiet", "--intensity", str(path), "--within", "12h",
-                   "--duration", "11h", "--pause", "freeze", "--", "sleep", sleep_s]  # fmt: skip
+                   "--duration", "11h", "--pause", args.pause, "--", "sleep", sleep_s]  # fmt: skip
         run = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL)
         time.sleep(_SETTLED_S)
         before_s, began = _scheduled_s(run.pid), time.monotonic()

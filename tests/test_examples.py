@@ -5,18 +5,32 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 SCRIPTS = sorted(EXAMPLES.glob("*.py"))
+NEEDS = {"pause_training": "torch"}
+"""Examples that need a library lowtide does not bring."""
+
+
+def python_for(script: Path) -> str:
+    """Return a Python that can run an example: this one, else the one with the frameworks; skip without."""
+    library = NEEDS.get(script.stem)
+    if library is None or find_spec(library) is not None:
+        return sys.executable
+    there = os.environ.get("LOWTIDE_TEST_FRAMEWORKS", "")
+    if not there:
+        pytest.skip(f"{library} is not installed, and LOWTIDE_TEST_FRAMEWORKS names no Python that has it")
+    return there
 
 
 def printed(script: Path, *arguments: str, cwd: Path) -> str:
     """Return what an example prints to standard output; it must end well."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(script), *arguments],
+        [python_for(script), "-W", "error", str(script), *arguments],
         cwd=cwd,
         env=dict(os.environ),
         capture_output=True,

@@ -75,18 +75,20 @@ def modules() -> list[tuple[str, Path]]:
 
 def imports_of(name: str, path: Path) -> Iterator[Import]:
     """Yield every import of a module, however deep, with what surrounds it."""
+    file = path.relative_to(SOURCE.parent)
 
     def walk(node: ast.AST, typing_only: bool, in_function: bool) -> Iterator[Import]:
+        inside = in_function or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        names_typing = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
         for child in ast.iter_child_nodes(node):
-            inside = in_function or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            typed = typing_only or (
-                isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test) and child in node.body
-            )
-            where = f"{path.relative_to(SOURCE.parent)}:{getattr(child, 'lineno', 0)}"
+            if not isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+                continue  # an expression holds no import
+            typed = typing_only or (names_typing and child in node.body)
             if isinstance(child, ast.Import):
                 for alias in child.names:
-                    yield Import(name, alias.name, where, typed, inside)
+                    yield Import(name, alias.name, f"{file}:{child.lineno}", typed, inside)
             elif isinstance(child, ast.ImportFrom):
+                where = f"{file}:{child.lineno}"
                 assert child.level == 0, f"{where}: imports are absolute"
                 for alias in child.names:
                     module = f"{child.module}.{alias.name}"

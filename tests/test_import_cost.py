@@ -22,6 +22,7 @@ def seconds_of(code: str) -> float:
     return time.perf_counter() - began
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_importing_lowtide_costs_at_most_80_ms() -> None:
     seconds_of("import lowtide")  # once, so that the bytecode is there
@@ -31,7 +32,14 @@ def test_importing_lowtide_costs_at_most_80_ms() -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ["import lowtide", "import lowtide.cli.main", "import lowtide.runtime.measure"]
+    "code",
+    [
+        "import lowtide",
+        "import lowtide.cli.main",
+        "import lowtide.runtime.measure",
+        "import lowtide.cli.runs, lowtide.reporting.summary, lowtide.runtime.closing, lowtide.runtime.views",
+        "import lowtide.cli.report, lowtide.reporting.text, lowtide.runtime.views",
+    ],
 )
 def test_import_brings_no_numpy(code: str) -> None:
     shown = subprocess.run(

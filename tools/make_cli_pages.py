@@ -66,7 +66,7 @@ def file_name(names: tuple[str, ...]) -> str:
 
 def example_of(command: click.Command) -> str:
     """Return the example at the end of a command's help."""
-    return (command.epilog or "").removeprefix("Example: ")
+    return (command.epilog or "").removeprefix("\b\n").removeprefix("Example: ")
 
 
 def _argument(parameter: click.Parameter) -> str:
@@ -108,7 +108,7 @@ def page(names: tuple[str, ...], command: click.Command) -> str:
             "",
             "Example:",
             "",
-            f"    {example_of(command)}",
+            *(f"    {line}" for line in example_of(command).splitlines()),
             "",
             "| option | meaning |",
             "|---|---|",

@@ -27,6 +27,7 @@ _WHERE = {
     "Site": "lowtide.model.site",
     "account": "lowtide.runtime.account",
     "estimate": "lowtide.runtime.estimating",
+    "gate": "lowtide.runtime.gate",
     "count": "lowtide.runtime.phases",
     "measure": "lowtide.runtime.measure",
     "measured": "lowtide.runtime.measure",
@@ -54,6 +55,7 @@ __all__ = [
     "count",
     "errors",
     "estimate",
+    "gate",
     "measure",
     "measured",
     "phase",
@@ -76,6 +78,7 @@ if TYPE_CHECKING:
     from lowtide.model.site import Site
     from lowtide.runtime.account import account
     from lowtide.runtime.estimating import estimate
+    from lowtide.runtime.gate import gate
     from lowtide.runtime.measure import Measurement, measure, measured
     from lowtide.runtime.phases import count, phase, step
     from lowtide.runtime.planning import plan

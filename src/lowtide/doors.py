@@ -1,4 +1,4 @@
-"""The doors: structural protocols through which sensors, clocks and stores come in.
+"""The doors: structural protocols through which sensors, providers, policies and executors come in.
 
 No base class is needed to pass one: an object with these members is enough, and
 :mod:`lowtide.testing` has a ``check_*`` function for each that says what is missing.
@@ -6,8 +6,8 @@ No base class is needed to pass one: an object with these members is enough, and
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lowtide.model.exchange import Request, Response
     from lowtide.model.hardware import Channel
     from lowtide.model.planning import Infeasible, Job, Plan, Window
+    from lowtide.model.run_plan import PauseKind
     from lowtide.planning.sites import SiteOption
     from lowtide.series import IntensitySeries
 
@@ -23,6 +24,8 @@ __all__ = [
     "Broken",
     "Clock",
     "Conversation",
+    "Executor",
+    "JobState",
     "Key",
     "Moment",
     "Outcome",
@@ -32,6 +35,7 @@ __all__ = [
     "Retry",
     "Sensor",
     "Stopped",
+    "TaggedJob",
 ]
 
 
@@ -244,4 +248,108 @@ class Policy(Protocol):
         Runs start and resume only at the decision instants of their site: the window's start and the
         edges of its intensity, or a grid of `slot_s` [s] from the window's start.
         """
+        ...
+
+
+JobState = Literal["held", "queued", "running", "paused", "finished", "failed"]
+"""Held: never let begin. Queued: let begin or go on, and waiting for its turn. Paused: begun, told to stop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaggedJob:
+    """A job as an executor knows it, one that was submitted through the door.
+
+    Attributes
+    ----------
+    tag : str
+        Its unique name, chosen by whoever submitted it.
+    job_id : str
+        What people call it there: ``training/digits``, ``digits-3f9a``.
+    state : {"held", "queued", "running", "paused", "finished", "failed"}
+    submitted_ns : int or None
+        [ns since 1970 UTC]; None is unknown, here and below.
+    started_ns : int or None
+        When its present go began, where it is running; a job that was paused has several goes.
+    ended_ns : int or None
+        When it finished or failed.
+    data : mapping of str to str
+        What was kept with it.
+    why : str
+        What the executor says of its state.
+    """
+
+    tag: str
+    job_id: str
+    state: JobState
+    submitted_ns: int | None = None
+    started_ns: int | None = None
+    ended_ns: int | None = None
+    data: Mapping[str, str] = field(default_factory=dict)
+    why: str = ""
+
+
+class Executor(Protocol):
+    """Holds, starts, pauses and resumes jobs somewhere. Decides nothing and has no clock of its own.
+
+    Every act may be repeated at any time, also by another process after a crash: it does nothing where its effect
+    is there already, or where the job has ended. However often and from wherever it is repeated, a job never runs
+    twice at once. What it cannot do, or cannot know to have done, raises
+    :class:`~lowtide.errors.ExecutorError`; then the act may or may not have been done, and is repeated.
+
+    ``data`` of an act is kept with the job, on top of what was kept before, in one step with the act; where the act
+    has nothing to do the data are left as they are.
+    """
+
+    @property
+    def name(self) -> str:
+        """As users write it (``"kubernetes"``)."""
+        ...
+
+    @property
+    def pause_kind(self) -> PauseKind:
+        """What a pause is: ``freeze`` keeps processes and memory, ``checkpoint`` ends them, ``none`` is refused."""
+        ...
+
+    def jobs(self) -> Sequence[TaggedJob]:
+        """Return the jobs submitted through this door, ended ones as long as the executor remembers them."""
+        ...
+
+    def submit(self, tag: str, spec: Mapping[str, object], *, data: Mapping[str, str]) -> TaggedJob:
+        """Submit a job that is held until :meth:`start`, or return the one of that tag that is there.
+
+        Parameters
+        ----------
+        tag : str
+            Lower-case letters, digits and hyphens, at most 50, a letter or digit at both ends.
+        spec : mapping
+            What to run, in the executor's own words.
+        data : mapping of str to str
+
+        Raises
+        ------
+        InputError
+            If the tag or the spec is not what it should be; nothing is submitted then.
+        ExecutorError
+            If it is refused, or nobody knows whether it was submitted.
+        """
+        ...
+
+    def start(self, tag: str, *, data: Mapping[str, str] | None = None) -> None:
+        """Let a held job begin."""
+        ...
+
+    def pause(self, tag: str, *, data: Mapping[str, str] | None = None) -> None:
+        """Stop a queued or running job so that it can go on later; a held one stays as it is."""
+        ...
+
+    def resume(self, tag: str, *, data: Mapping[str, str] | None = None) -> None:
+        """Let a paused job go on."""
+        ...
+
+    def wait(self, timeout_s: float) -> bool:
+        """Return True when a job may have changed, or False after a time; never raises."""
+        ...
+
+    def close(self) -> None:
+        """Release what it holds; jobs are left as they are."""
         ...

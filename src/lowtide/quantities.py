@@ -6,7 +6,8 @@ Every function raises :class:`~lowtide.errors.QuantityError` with the value and 
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from lowtide.errors import QuantityError
 from lowtide.units import NS_PER_S
@@ -19,7 +20,10 @@ __all__ = [
     "parse_fraction",
     "parse_instant_ns",
     "parse_power_w",
+    "said_of",
 ]
+
+_T = TypeVar("_T")
 
 _NUMBER: Final = r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 _DURATION_S: Final = {
@@ -73,6 +77,18 @@ def parse_duration_s(text: str, *, bare_unit_s: float | None = None) -> float:
         )
     parts = re.findall(rf"({_NUMBER})\s*({units})", stripped)
     return _finite(sum(float(number) * _DURATION_S[unit] for number, unit in parts), text)
+
+
+def said_of(flag: str, text: str, parse: Callable[[str], _T]) -> _T:
+    """Return what a flag's text means, naming the flag where it means nothing.
+
+    >>> said_of("--power", "2kW", parse_power_w)
+    2000.0
+    """
+    try:
+        return parse(text)
+    except QuantityError as error:
+        raise QuantityError(f"{flag} {text}: {error}") from error
 
 
 def _finite(value: float, text: str) -> float:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from lowtide.accounting.followed import laid, plan_bill, window_ns, work_power
+from lowtide.accounting.work import PauseCost
 from lowtide.model.record import RunEnd
 from lowtide.model.run_plan import Promise, RunPlan
 from lowtide.model.signal import Signal
@@ -98,11 +101,24 @@ def test_work_longer_than_planned_goes_on_where_the_plan_ends():
     work = work_power(paused_power(), [(2 * H, 3 * H)])
     assert work is not None
     assert work.energy_kwh() == pytest.approx(2.0)
-    power = laid(work, [(5 * H, 6 * H), (8 * H, 8 * H + H // 2)], pause_w=50.0)
+    power = laid(work, [(5 * H, 6 * H), (8 * H, 8 * H + H // 2)], pause=PauseCost(power_w=50.0))
     assert power.edges_ns.tolist() == [5 * H, 6 * H, 8 * H, 9 * H]
     assert power.power_w.tolist() == [1000.0, 50.0, 1000.0]
 
 
-def test_window_reaches_from_being_asked_to_the_end_of_running_at_once():
-    assert window_ns(5 * H, 6 * H, end((5, 6), asked=1)) == (H, 6 * H)
-    assert window_ns(5 * H, 9 * H, end((5, 9), asked=4)) == (4 * H, 9 * H)
+def test_window_reaches_from_being_asked_to_the_end_of_all_that_could_have_been():
+    # the deadline at 9, run-now until 8 in the second
+    assert window_ns(5 * H, 6 * H, end((5, 6), asked=1)) == (H, 9 * H)
+    assert window_ns(5 * H, 9 * H, end((5, 9), asked=4, deadline=6)) == (4 * H, 9 * H)
+    # no more of the future than is known for good, but always what the run itself needs
+    assert window_ns(5 * H, 6 * H, end((5, 6), asked=1), until_ns=7 * H) == (H, 7 * H)
+    assert window_ns(5 * H, 6 * H, end((5, 6), asked=1), until_ns=0) == (H, 6 * H)
+
+
+def test_window_of_a_bounded_start_and_of_a_late_promise():
+    ended = end((5, 6), asked=1, deadline=None, first=promise((5, 6), (10, 12), values=(1.0,) * 12))
+    assert ended.plan is not None
+    by_start = replace(ended, plan=replace(ended.plan, start_by_ns=8 * H, first=None))
+    assert window_ns(5 * H, 6 * H, by_start) == (H, 9 * H)  # an hour from 8
+    assert window_ns(5 * H, 6 * H, ended) == (H, 12 * H)  # where the promise ended
+    assert window_ns(5 * H, 9 * H, ended) == (H, 13 * H)  # one hour more than it had planned

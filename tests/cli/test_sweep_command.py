@@ -98,10 +98,35 @@ def test_text_says_what_the_savings_mean(lowtide: Lowtide, year: str) -> None:
     done = lowtide("sweep", "--duration", "2h", "--slack", "2h", "--intensity", year)
     assert "allocated (average intensity)" in done.out
     assert "Starts whose run-now meets unknown intensity are left out" in done.out
-    # 40 of 290, 270, 250, 230 and 210 g/kWh: 13.8, 14.8, 16.0, 17.4 and 19.0 %
-    assert "2h DE 2h flexible-start 16.2 % 250 g/kWh 210 g/kWh 0.00 5" in " ".join(done.out.split())
+    # 40 of 290, 270, 250, 230 and 210 g/kWh: 13.8, 14.8, 16.0, 17.4 and 19.0 %; of all together 200/1250
+    assert "2h DE 2h flexible-start 16.2 % 16.0 % 250 g/kWh 210 g/kWh 0.00 5" in " ".join(done.out.split())
     flat = lowtide("sweep", "--duration", "2h", "--zone", "FR")
     assert "Yearly mean only, so shifting in time cannot be judged: FR." in flat.out
+
+
+def test_starts_without_a_fraction_are_warned_of_and_both_means_are_shown(
+    lowtide: Lowtide, tmp_path: Path
+) -> None:
+    path = tmp_path / "negative.csv"
+    values = (100, 50, -50, 200, 100)
+    path.write_text("\n".join(["ts_utc,DE", *(f"2026-03-01T{h:02}:00Z,{v}" for h, v in enumerate(values))]))
+    words = (
+        "sweep",
+        "--duration",
+        "1h",
+        "--slack",
+        "1h",
+        "--policy",
+        "flexible-start",
+        "--intensity",
+        str(path),
+    )
+    done = lowtide(*words, "--basis", "marginal")
+    # starts at 100, 50, -50, 200: the better of two is 50, -50, -50, 100; fractions 1/2, 2 and 1/2, none for -50:
+    # mean 1; of all together 1 - 50 / 300 = 83.3 %
+    assert "flexible-start 100.0 % 83.3 %" in " ".join(done.out.split())
+    assert "WARNING: run-now emits nothing or less at 1 of 4 starts of a row" in done.out
+    assert "saving: the mean of the starts' own fractions; overall: of all grams" in done.out
 
 
 def test_many_rows_are_shown_as_means_over_zones(lowtide: Lowtide, tmp_path: Path) -> None:
@@ -148,3 +173,13 @@ def test_mistakes_are_one_line(lowtide: Lowtide, words: tuple[str, ...], message
 
 def test_wrong_usage_is_told_apart(lowtide: Lowtide) -> None:
     assert lowtide("sweep", "--duration", "2h", "--zone", "DE", "--edge", "wrap").status == 2
+
+
+def test_slack_that_is_neither_duration_nor_share_says_both_ways():
+    from lowtide.errors import QuantityError
+    from lowtide.planning.swept import Slack
+
+    with pytest.raises(
+        QuantityError, match=r"slack abc: cannot read 'abc' as a duration.*a share .* like 50%"
+    ):
+        Slack.of("abc")

@@ -57,6 +57,10 @@ def test_more_hardware_and_time_never_cost_less(load, cpu, memory, hours):
     [
         (("8", "1h"), "--gpus 8: which"),
         (("8xA10O", "1h"), "did you mean"),
+        (
+            ("8xFOO", "1h"),
+            "unknown accelerator 'FOO'; calculators start from its design power, so name one with",
+        ),
         (("8xA100", "0h"), "hours must be above 0"),
     ],
 )

@@ -111,6 +111,15 @@ def test_map_is_computed_by_the_planner(lowtide, tmp_path):
     assert [step["note"] for step in plain["waterfall"]["steps"]] == ["", ""]
 
 
+def test_hours_of_a_zone_with_a_yearly_mean_alone_are_unknown_and_that_is_said(lowtide):
+    words = ("levers", "--zone", "DE", "--zone", "FR", "--duration", "36h")
+    plain = json.loads(lowtide(*words, "--json")[1])
+    assert (plain["map"]["best_zone"], plain["map"]["hours_factor"]) == ("FR", None)
+    assert plain["map"]["hours_unknown"] == "only a yearly mean of FR is known"
+    assert [step["lever"] for step in plain["waterfall"]["steps"]] == ["clean-region"]
+    assert "clean-hours     unknown: only a yearly mean of FR is known" in lowtide(*words)[1]
+
+
 def test_waterfall_is_drawn(lowtide, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     monkeypatch.chdir(tmp_path)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lowtide.errors import InputError, QuantityError
 from lowtide.estimation.draws import draw_product, drawn_range
 from lowtide.estimation.ranged import Factor, Ranged, parse_ranged, product, product_deviations
+from lowtide.estimation.request import parse_hours
 
 
 def factor(value: float, low: float, high: float, *, exponent: int = 1) -> Factor:
@@ -80,6 +81,15 @@ def test_ranges_are_read_as_typed():
 def test_what_is_no_range_is_refused(text):
     with pytest.raises(QuantityError):
         parse_ranged(text, name="--mfu")
+
+
+def test_range_the_wrong_way_round_names_the_flag_and_what_was_typed():
+    with pytest.raises(
+        QuantityError, match=r"--duration: the range '20d..10d' must rise; write it like 10d..20d"
+    ):
+        parse_hours("20d..10d")
+    with pytest.raises(QuantityError, match=r"--mfu: .* write it like 0.3..0.4..0.5"):
+        parse_ranged("0.4..0.3..0.5", name="--mfu")
 
 
 def test_divisor_of_zero_is_refused():

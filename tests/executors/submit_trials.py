@@ -21,6 +21,56 @@ i=0
 while [ $i -lt {n} ]; do i=$((i+1)); date +%s.%N >> {out}; sleep 0.2; done
 """
 
+SAVING = """\
+import os, sys, time
+work_s, folder, mode = float(sys.argv[1]), sys.argv[2], sys.argv[3]
+ask, save = os.environ["LOWTIDE_PAUSE_FILE"], folder + "/saved"
+done_s = float(open(save).read()) if os.environ.get("LOWTIDE_RESUME") == "1" else 0.0
+open(folder + "/starts", "a").write(f"{done_s!r}\\n")
+if mode == "file":
+    open(ask + ".watched", "w").close()
+
+def keep(path, text):
+    with open(path + ".new", "w") as file:
+        file.write(text)
+    os.replace(path + ".new", path)
+
+def leave(*_):
+    keep(save, repr(done_s))
+    sys.exit(75)
+
+if mode == "USR1":
+    import signal
+    signal.signal(signal.SIGUSR1, leave)
+last = time.monotonic()
+while done_s < work_s:
+    now = time.monotonic()
+    done_s, last = done_s + min(now - last, 0.05), now  # time in which it was stopped is no work
+    if int(done_s * 10) != int((done_s - 0.001) * 10):
+        open(folder + "/ticks", "a").write(f"{time.time()!r}\\n")
+        keep(os.environ["LOWTIDE_PROGRESS_FILE"], f"{done_s / work_s:.6f}")
+    if mode == "file" and os.path.exists(ask):
+        leave()
+open(folder + "/ended", "a").write("once\\n")
+"""
+"""A job that works for some seconds, tells how far it is, and saves when its file or a signal asks it to."""
+
+SAVING_SCRIPT = """\
+#!/bin/sh
+#SBATCH --time=10
+#SBATCH --output={folder}/out
+exec {python} -m lowtide run --name saving --tag job="$SLURM_JOB_ID" --interval 100ms --attribution dynamic \\
+  --intensity {folder}/day.csv --quiet -- {python} -S {folder}/work.py {work_s} {folder} {mode}
+"""
+
+
+def write_saving(folder: Path, *, work_s: float, mode: str = "file") -> Path:
+    """Write a job that saves when it is asked to, measured by ``lowtide run``; return its script."""
+    (folder / "work.py").write_text(SAVING)
+    path = folder / "job.sbatch"
+    path.write_text(SAVING_SCRIPT.format(folder=folder, python=sys.executable, work_s=work_s, mode=mode))
+    return path
+
 
 def write_day(path: Path, values: Sequence[float], *, start_ns: int, step_s: float) -> None:
     """Write an intensity file whose hours last `step_s`; replaced at once, as a forecast is."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lowtide.errors import ExecutorError
-from lowtide.executors.freezing import CgroupFreezer, TreeFreezer, is_frozen, thaw
+from lowtide.executors.freezing import CgroupFreezer, TreeFreezer, is_frozen, make_group, remove_group, thaw
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="freezing reads /proc")
 
@@ -246,3 +246,33 @@ def test_group_stops_and_goes_on(group: str, job: Job, tmp_path: Path) -> None:
 def test_group_without_a_freezer_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ExecutorError, match="has no freezer that may be written; ask for delegation"):
         CgroupFreezer(str(tmp_path), str(tmp_path / "frozen"))
+
+
+def test_group_of_its_own_is_made_below_ours_used_and_removed(tmp_path: Path) -> None:
+    name = f"lowtide-test-own-{os.getpid()}"
+    folder = make_group(name)
+    if folder is None:
+        pytest.skip("no control group may be made here")
+    assert folder.endswith(f"/{name}")
+    assert make_group(name) == folder  # left by one that was killed
+    nap = subprocess.Popen(["sleep", "60"])
+    try:
+        Path(f"{folder}/cgroup.procs").write_text(str(nap.pid))
+        freezer = CgroupFreezer(folder, str(tmp_path / "frozen"))
+        assert (freezer.freeze(), freezer.thaw()) == (1, 1)
+        remove_group(folder)
+        assert Path(folder).exists()  # somebody is in it
+    finally:
+        nap.kill()
+        nap.wait()
+    wait_until(lambda: remove_group(folder) is None and not Path(folder).exists())
+
+
+def test_where_no_group_may_be_made_there_is_none(tmp_path: Path) -> None:
+    assert make_group("mine", root=str(tmp_path)) is None  # no proc
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text("0::/job\n")
+    assert make_group("mine", root=str(tmp_path)) is None  # no such hierarchy
+    (tmp_path / "sys/fs/cgroup/job").mkdir(parents=True)
+    assert make_group("mine", root=str(tmp_path)) is None  # a folder without a freezer, taken away again
+    assert not (tmp_path / "sys/fs/cgroup/job/mine").exists()

@@ -213,3 +213,17 @@ def test_hour_that_comes_twice_is_told_from_now(tmp_path: Path, monkeypatch: pyt
     assert relative.startswith("update jobid=7 StartTime=now+")
     assert abs(int(relative.rpartition("+")[2]) - (twice_s - time.time())) < 60.0
     assert once == "update jobid=7 StartTime=2027-10-31T01:30:00"
+
+
+def test_machine_without_a_configuration_of_slurm_is_told_in_a_line(tmp_path):
+    squeue = tmp_path / "squeue"
+    squeue.write_text("#!/bin/sh\necho 'squeue: error: DNS SRV lookup failed' >&2\n"
+                      "echo 'squeue: fatal: Could not establish a configuration source' >&2\nexit 1\n")  # fmt: skip
+    squeue.chmod(0o755)
+    with pytest.raises(
+        ExecutorError, match=r"^squeue finds no configuration of Slurm here; set SLURM_CONF, .*node$"
+    ):
+        Slurm(env={"PATH": f"{tmp_path}:/bin:/usr/bin"}).jobs()
+    squeue.write_text("#!/bin/sh\necho one >&2\necho two >&2\nexit 1\n")
+    with pytest.raises(ExecutorError, match=r"^squeue --noheader failed: one; two$"):
+        Slurm(env={"PATH": f"{tmp_path}:/bin:/usr/bin"}).jobs()

@@ -73,7 +73,7 @@ def test_job_begins_in_the_green_and_its_promise_is_kept(
     assert ticks_of(tmp_path / "ticks")[0] >= green_ns / 1e9
 
 
-def test_array_begins_together_and_a_dependency_is_passed_on(
+def test_array_is_planned_as_its_waves_and_a_job_that_depends_on_it_after_them(
     env: dict[str, str], job: Path, tmp_path: Path
 ) -> None:
     write_day(tmp_path / "day.csv", [500, 100, 500], start_ns=now_s_ns(), step_s=600)
@@ -84,7 +84,8 @@ def test_array_begins_together_and_a_dependency_is_passed_on(
     )
     found = {one.submitted_id: one for one in Slurm(env=env).jobs()}
     assert found[first].array_tasks == "0-3%2"
-    assert found[first].start_ns == found[second].start_ns
+    assert found[first].start_ns is not None
+    assert found[second].start_ns == found[first].start_ns + 240 * 10**9  # two waves of 2 min
     assert found[second].reason == "Dependency"
     listed = json.loads(lowtide("submit", "--list", "--json", env=env).stdout)
     assert {(one["job_id"], one["zone"]) for one in listed} >= {(first, "DE"), (second, "DE")}

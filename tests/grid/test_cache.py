@@ -332,3 +332,13 @@ def test_disks_that_hosts_share(path, shared):
 
 def test_default_file_is_in_the_users_cache():
     assert default_cache_path().endswith(os.path.join("lowtide", "intensity.sqlite"))
+
+
+def test_folder_is_no_cache_and_that_is_said(tmp_path):
+    said = []
+    opened = Cache(str(tmp_path), say=said.append)
+    opened.put("mine", intensity_series([100.0, 200.0], zone="DE"), fetched_ns=0)
+    assert said == [
+        f"the cache {tmp_path} is a folder and must be a file (setting cache, LOWTIDE_CACHE); going on without it"
+    ]
+    opened.close()

@@ -6,7 +6,7 @@ import pytest
 from grid_reading import LONG, WIDE, hours, values
 
 from lowtide.errors import DataFileError, InputError, ZoneError
-from lowtide.grid.files import IntensityTable, read_intensity, read_intensity_table
+from lowtide.grid.files import IntensityTable, read_intensity, read_intensity_table, read_marginal_beside
 
 BOTH = """ts_utc,zone,ci_direct,ci_lca,moer_g_per_kwh,moer_lb_per_mwh
 2026-03-01T00:00Z,DE,250,300,-5,-11.02
@@ -50,9 +50,37 @@ class TestChoosingAColumn:
         assert (signal.basis, signal.factors) == ("marginal", "direct")
 
     def test_average_asked_of_a_marginal_file(self, write):
-        text = "ts_utc,moer\n2026-03-01T00:00Z,250\n2026-03-01T01:00Z,260\n"
-        with pytest.raises(DataFileError, match="no column of average intensity; 'moer' is marginal"):
+        text = "ts_utc,moer_g_per_kwh\n2026-03-01T00:00Z,250\n2026-03-01T01:00Z,260\n"
+        with pytest.raises(
+            DataFileError, match="no column of average intensity; 'moer_g_per_kwh' is marginal"
+        ):
             read_intensity(write(text), basis="average")
+
+    def test_older_downloads_of_watttime_are_in_pounds(self, write):
+        text = (
+            "timestamp,MOER,MOER version,frequency\n"
+            "2026-03-01T00:00:00+00:00,1006,3.2,300\n2026-03-01T00:05:00+00:00,1006,3.2,300\n"
+        )
+        series = read_intensity(write(text))
+        assert series.signal.basis == "marginal"
+        assert series.signal.source.startswith("WattTime")
+        assert series.intensity_g_per_kwh[0] == pytest.approx(456.313924)  # 1006 lb/MWh x 0.45359237
+
+    def test_marginal_rates_without_a_unit_are_refused(self, write):
+        text = "ts_utc,moer\n2026-03-01T00:00Z,1006\n2026-03-01T01:00Z,1006\n"
+        with pytest.raises(
+            DataFileError, match=r"'moer' gives no unit, .* name it moer_lb_per_mwh or moer_g_per_kwh"
+        ):
+            read_intensity(write(text))
+
+    def test_unit_of_marginal_rates_in_a_column_of_its_own(self, write):
+        text = "ts_utc,moer,units\n2026-03-01T00:00Z,1006,lbs_co2_per_mwh\n2026-03-01T01:00Z,1006,lbs_co2_per_mwh\n"
+        assert read_intensity(write(text)).intensity_g_per_kwh[0] == pytest.approx(456.313924)
+
+    def test_marginal_beside_is_there_only_where_the_file_says_so(self, write):
+        assert values(read_marginal_beside(write(BOTH))) == [-5.0, 700.0]
+        assert read_marginal_beside(write(WIDE), zone="DE") is None
+        assert read_marginal_beside(write("ts_utc,ci\n2026-03-01T00:00Z,1\n2026-03-01T01:00Z,2\n")) is None
 
     def test_several_that_fit(self, write):
         text = "ts_utc,ci,value\n2026-03-01T00:00Z,1,2\n2026-03-01T01:00Z,1,2\n"

@@ -22,13 +22,22 @@ pytestmark = pytest.mark.skipif(
 
 def result_of(case: str, module: str) -> dict:
     """Run a case in the other Python; skip where its framework is not installed."""
+    return read_result(CASES, [case], module)
+
+
+def read_result(script: Path, arguments: list[str], module: str, *, done: tuple[str, str] | None = None):
+    """Return what a script prints behind RESULT; `done` is its output if it has run already."""
     env = {**os.environ, "KERAS_BACKEND": "torch"}
-    there = subprocess.run([PYTHON, "-c", f"import {module}"], capture_output=True, check=False, env=env)
-    if there.returncode != 0:
-        pytest.skip(f"{module} is not installed beside {PYTHON}")
-    done = subprocess.run([PYTHON, str(CASES), case], capture_output=True, text=True, check=False, env=env)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
-    assert lines, done.stderr[-3000:]
+    if done is None:
+        there = subprocess.run([PYTHON, "-c", f"import {module}"], capture_output=True, check=False, env=env)
+        if there.returncode != 0:
+            pytest.skip(f"{module} is not installed beside {PYTHON}")
+        run = subprocess.run(
+            [PYTHON, str(script), *arguments], capture_output=True, text=True, check=False, env=env
+        )
+        done = run.stdout, run.stderr
+    lines = [line for line in done[0].splitlines() if line.startswith("RESULT ")]
+    assert lines, done[1][-3000:]
     return json.loads(lines[-1].removeprefix("RESULT "))
 
 

@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lowtide.model.planning import Job, OperatingPoint
+from lowtide.model.signal import Signal
 from lowtide.planning.control import View, decide
 from lowtide.planning.simulate import Executed, simulate
 from lowtide.planning.sites import SiteOption
@@ -91,6 +94,40 @@ def test_paused_job_is_resumed_in_time_for_its_resume() -> None:
     assert decide(replace(paused, now_ns=paused.latest_ns)).act == "run"
 
 
+def test_run_too_short_to_begin_is_left_out_and_done_later() -> None:
+    # two hours of work, a minute of it in the first clean minute of now: [clean minute] dirty hours, clean hour
+    hour, minute = NS_PER_H, NS_PER_H // 60
+    edges = np.array([0, minute, 3 * hour, 5 * hour - minute, 8 * hour], dtype=np.int64) + START_NS
+    series = IntensitySeries.of(
+        edges, np.array([100.0, 500.0, 100.0, 500.0]), signal=Signal(zone="DE", source="a test")
+    )
+    given = replace(view([1.0] * 8, may_pause=True), site=SiteOption(zone="DE", intensity=series))
+    eager = decide(given)
+    assert (eager.act, eager.until_ns) == ("run", START_NS + minute)  # one minute, and off again
+    calm = decide(replace(given, least_s=120.0))
+    assert (calm.act, calm.until_ns) == ("hold", START_NS + 3 * hour)
+    assert "a run of 1min is not worth its start" in calm.why or "not worth its start" in calm.why
+    assert decide(replace(given, least_s=60.0)).act == "run"  # long enough
+    no_slack = replace(given, least_s=120.0, deadline_ns=START_NS + 5 * hour - minute)
+    assert decide(no_slack).act in ("run", "hold")
+    assert decide(replace(given, least_s=120.0, deadline_ns=START_NS + 2 * hour)).act == "run"
+
+
+def test_pause_too_short_to_make_is_run_through() -> None:
+    minute = NS_PER_H // 60
+    edges = np.array([0, minute, 5 * NS_PER_H], dtype=np.int64) + START_NS
+    series = IntensitySeries.of(edges, np.array([900.0, 100.0]), signal=Signal(zone="DE", source="a test"))
+    given = replace(
+        view([1.0] * 5, may_pause=True, begun="running", job=replace(JOB, work_s=HOUR_S)),
+        site=SiteOption(zone="DE", intensity=series), min_saving_fraction=0.0,
+    )  # fmt: skip
+    assert decide(given).act == "hold"
+    calm = decide(replace(given, least_s=120.0))
+    assert calm.act == "run"
+    assert "a pause of less than" in calm.why
+    assert decide(replace(given, least_s=120.0, begun="paused")).act == "hold"  # it stands already
+
+
 def test_without_a_forecast_the_last_plan_is_followed_until_the_slack_ends() -> None:
     known = view([300.0, 200.0, 100.0, 100.0, 300.0])
     first = decide(known)
@@ -127,6 +164,48 @@ def test_perfect_knowledge_carries_out_its_first_plan_to_the_digit() -> None:
         assert done.plan.emissions_g == pytest.approx(done.first.emissions_g, rel=1e-9)
         assert done.plan.work_s == pytest.approx(6 * HOUR_S)
         assert done.deadline_met
+
+
+def stretches_s(done: Executed) -> list[tuple[str, float]]:
+    """Return runs and pauses of a simulated job, in order [s]."""
+    runs = [(s.start_ns, s.end_ns) for s in done.plan.segments if s.kind == "run"]
+    joined = [runs[0]]
+    for start, end in runs[1:]:
+        joined[-1:] = [(joined[-1][0], end)] if start == joined[-1][1] else [joined[-1], (start, end)]
+    found: list[tuple[str, float]] = []
+    for i, (start, end) in enumerate(joined):
+        if i:
+            found.append(("pause", (start - joined[i - 1][1]) / 1e9))
+        found.append(("run", (end - start) / 1e9))
+    return found
+
+
+@given(seed=st.integers(0, 10**6), work_min=st.integers(61, 200), slack_h=st.integers(1, 4))
+@settings(max_examples=15)
+def test_no_run_and_no_pause_is_too_short_and_the_deadline_is_met(
+    seed: int, work_min: int, slack_h: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    step = NS_PER_H // 60 * int(rng.choice([4, 15, 60]))
+    n = (int(work_min / 60) + slack_h + 2) * NS_PER_H // step
+    edges = START_NS + np.arange(n + 1, dtype=np.int64) * step
+    values = rng.integers(50, 500, n).astype(float)
+    truth = SiteOption(
+        zone="DE", intensity=IntensitySeries.of(edges, values, signal=Signal(zone="DE", source="a test"))
+    )
+    job, least_s = Job(work_s=60.0 * work_min, points=(POINT,)), 300.0
+    deadline_ns = START_NS + work_min * NS_PER_H // 60 + slack_h * NS_PER_H
+    options: dict[str, Any] = {
+        "known_at": lambda _: truth.intensity,
+        "margin_fraction": 0.0,
+        "may_pause": True,
+    }
+    done = simulate(job, truth, start_ns=START_NS, deadline_ns=deadline_ns, least_s=least_s, **options)
+    assert done.deadline_met
+    assert done.plan.work_s == pytest.approx(job.work_s)
+    found = stretches_s(done)
+    assert all(length_s >= least_s - 1e-6 for kind, length_s in found if kind == "pause")
+    assert all(length_s >= least_s - 1e-6 for kind, length_s in found[:-1] if kind == "run")
 
 
 def test_wrong_forecasts_never_miss_a_deadline_within_the_margin() -> None:

@@ -36,10 +36,9 @@ def test_cpu_time_of_a_child_is_seen_while_it_runs_and_after_it_was_waited_for()
     tree = ProcessTree(root.pid)
     try:
         deadline = time.monotonic() + 20
-        while tree.use().cpu_ns < 300_000_000 and time.monotonic() < deadline:
+        while (use := tree.use()).cpu_ns < 300_000_000 or use.n_processes > 1:
+            assert time.monotonic() < deadline
             time.sleep(0.02)
-        time.sleep(0.2)
-        use = tree.use()
         # 0.3 s burnt by the child, plus two interpreters' start of some 10 ms each
         assert 0.3e9 <= use.cpu_ns <= 0.6e9
         assert use.n_processes == 1
@@ -134,6 +133,26 @@ def test_excluded_children_do_not_count():
     child.kill()
     child.wait()
     tree.close()
+
+
+def test_child_spared_later_counts_as_little_as_before_and_after_it_was_waited_for():
+    child = burner(0.3, "time.sleep(60)")
+    tree = ProcessTree(os.getpid(), reaper=True)
+    try:
+        before = tree.use().cpu_ns  # it is a member by now
+        tree.spare(child.pid)
+        assert tree.use().n_processes == 0
+        time.sleep(0.5)
+        assert tree.use().cpu_ns - before < 50_000_000
+        child.kill()
+        _, _, usage = os.wait4(child.pid, 0)
+        child.returncode = -9
+        tree.exclude_ns(round((usage.ru_utime + usage.ru_stime) * 1e9))
+        other = burner(0.2)
+        other.wait()
+        assert tree.use().cpu_ns - before == pytest.approx(0.2e9, abs=0.08e9)  # only what came after
+    finally:
+        tree.close()
 
 
 @pytest.mark.parametrize(

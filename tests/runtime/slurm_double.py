@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from lowtide.errors import ExecutorError
 from lowtide.executors.slurm import Slurm
@@ -29,6 +29,7 @@ class SlurmDouble(Slurm):
     refuses: set[str] = field(default_factory=set)
     said: list[tuple[Any, ...]] = field(default_factory=list)
     next_id: int = 7
+    delay_s: float = 121.0
 
     def submit(
         self, script: str, arguments: Sequence[str] = (), *, options: Sequence[str] = (),
@@ -42,8 +43,21 @@ class SlurmDouble(Slurm):
         self._note("jobs")
         return list(self.listed)
 
-    def set_begin(self, job_id: int | Sequence[int], begin_ns: int) -> None:
+    def set_begin(self, job_id: int | str | Sequence[int | str], begin_ns: int) -> None:
         self._note("set_begin", job_id, begin_ns)
+
+    def job(self, job_id: int | str) -> SlurmJob | None:
+        self._note("job", job_id)
+        return next((one for one in self.listed if str(job_id) in (one.label, str(one.job_id))), None)
+
+    def requeue(self, job_id: int | str, *, hold: bool = False) -> None:
+        self._note("requeue", job_id)
+
+    def requeue_delay_s(self) -> float:
+        return self.delay_s
+
+    def signal(self, job_id: int | str, name: str, *, to: Literal["all", "steps", "script"] = "all") -> None:
+        self._note("signal", job_id, name, to)
 
     def stop(self, job_id: int | str) -> None:
         self._note("stop", job_id)

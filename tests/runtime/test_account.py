@@ -15,7 +15,18 @@ from lowtide.testing.builders import START_NS, intensity_series, power_series
 
 H = 3600 * 10**9
 NAN = float("nan")
-KEYS = ["energy_kwh", "boundary", "facility_kwh", "emissions", "gaps", "mean_power_w", "duration_s"]
+KEYS = [
+    "energy_kwh",
+    "boundary",
+    "pue",
+    "pue_source",
+    "facility_kwh",
+    "emissions",
+    "gaps",
+    "known_fraction",
+    "mean_power_w",
+    "duration_s",
+]
 TWO_HOURS = power_series([1000.0, 3000.0], step_s=3600.0)
 
 
@@ -240,3 +251,54 @@ def test_missing_files_are_refused(tmp_path, log):
         account(tmp_path / "nothing.csv", 400.0)
     with pytest.raises(InputError, match="no such file"):
         account(log, tmp_path / "nothing.csv", start=START_NS)
+
+
+def test_marginal_stands_beside_where_the_file_has_both(tmp_path):
+    from click.testing import CliRunner
+
+    from lowtide.cli.main import cli
+    from shared_data import data_path
+
+    path = str(data_path("ci_avg_and_marginal_hourly_2022.parquet"))
+    pytest.importorskip("pyarrow")
+    log = tmp_path / "p.csv"
+    log.write_text("t_s,power_w\n0,1000\n3600,1000\n")
+    words = str(log), "--start", "2022-03-01T02:00Z", "--intensity", path, "--zone", "CA-QC", "--json"
+    done = CliRunner().invoke(cli, ["account", *words], catch_exceptions=False)
+    emissions = json.loads(done.stdout)["emissions"]
+    assert emissions["location"]["g"] == pytest.approx(28.12, abs=0.01)  # 1 kWh
+    assert emissions["marginal"]["g"] == pytest.approx(473.94, abs=0.01)
+    assert emissions["marginal"]["intensity"]["basis"] == "marginal"
+
+
+def test_marginal_of_a_file_reaches_plans_too(tmp_path):
+    path = tmp_path / "both.csv"
+    path.write_text("ts_utc,ci_lca,moer_g_per_kwh\n2026-03-01T00:00Z,100,700\n2026-03-01T01:00Z,200,300\n")
+    plans = lt.plan("1h", str(path), power="1kW", start="2026-03-01T00:00Z", within="2h")
+    assert (plans.best.emissions_g, plans.best.marginal_g) == (100.0, 700.0)
+
+
+def test_device_that_is_missing_counts_in_the_share_that_is_known(tmp_path):
+    from lowtide.model.grid_choice import GridChoice
+    from lowtide.reporting.account import account_text
+    from lowtide.runtime.billing import verify
+    from lowtide.runtime.saving import save_account
+    from lowtide.stores.codec import to_plain
+    from lowtide.stores.ledger import Ledger
+
+    path = tmp_path / "smi.csv"
+    rows = [f"2026/03/01 0{h}:{m:02}:00.000, {gpu}, {w}" for h in (0,) for m in range(0, 31, 10)
+            for gpu, w in (("0", "350.00 W"), ("1", "[N/A]"))]  # fmt: skip
+    path.write_text("timestamp, index, power.draw [W]\n" + "\n".join(rows) + "\n")
+    result = account(path, 400.0, start="2026-03-01T00:00Z")
+    # GPU 0: 350 W x 0.5 h; GPU 1, half of the devices' time, is unknown
+    assert result.energy.total_kwh == pytest.approx(0.175)
+    assert result.to_plain()["known_fraction"] == 0.5
+    assert result.emissions.location.covered_fraction == 0.5
+    assert result.emissions.location.g == pytest.approx(70.0)
+    assert "100 % measured, 50 % known" in account_text(result)
+    ledger = Ledger(str(tmp_path / "ledger"))
+    run_id = save_account(ledger, result, name="x", path=str(path), choice=GridChoice(intensity="400"))
+    kept = ledger.last_entry(run_id)["emissions"]["location"]
+    assert kept == to_plain(result.emissions.location)
+    assert verify(ledger, run_id)["ok"] is True

@@ -342,7 +342,29 @@ def test_mistakes_in_the_command_are_refused() -> None:
     for arguments, message in (
         (["--once", "--every", "5m"], "one of --once and --every"),
         (["--every", "0s"], "--every 0s is too often"),
+        (["--job", "7", "--look", "--json"], "--json is for the agent"),
     ):
         done = CliRunner().invoke(cli, ["agent", "--slurm", *arguments])
         assert isinstance(done.exception, InputError)
         assert message in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("line", "job", "problem"),
+    [
+        ("job 12_3: stopped (dirty until 05:00)", "12_3", False),
+        ("job 7: starts 03:00 instead of 01:00 (cleaner)", "7", False),
+        ("digits-abc: pauses (dirty)", "digits-abc", False),
+        ("lowtide: job 7 is not paused: no intensity", "7", True),
+        ("lowtide: squeue: error: no answer", None, True),
+    ],
+)
+def test_lines_are_told_as_data(
+    line: str, job: str | None, problem: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from lowtide.cli.agent import _say_json
+
+    _say_json(line)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["job"], told["problem"], told["said"]) == (job, problem, line.removeprefix("lowtide: "))
+    assert told["at"].endswith("Z")

@@ -26,18 +26,40 @@ def burning(seconds):
     return subprocess.Popen([sys.executable, "-c", BURN.format(s=seconds)])
 
 
+def burning_when_told(cpu_s, then=""):
+    """Start a process that burns so many seconds of CPU time once it is sent a line."""
+    burn = f"import sys, time\nsys.stdin.readline()\nwhile time.process_time() < {cpu_s}: pass\n"
+    return subprocess.Popen(
+        [sys.executable, "-c", burn + then], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+
+
+def tell(job):
+    job.stdin.write(b"\n")
+    job.stdin.flush()
+
+
+def attach(job, *options):
+    """Return `lowtide attach`, once it records."""
+    attached = subprocess.Popen([*LOWTIDE, "attach", str(job.pid), "--interval", "100ms", *options],
+                                stderr=subprocess.PIPE, text=True)  # fmt: skip
+    while "records process" not in (line := attached.stderr.readline()):
+        assert line, "it ended before it recorded"
+    return attached
+
+
 def shown(query="last"):
     done = subprocess.run([*LOWTIDE, "show", query, "--json"], capture_output=True, text=True)
     return json.loads(done.stdout)
 
 
 def test_attached_process_is_recorded_until_it_ends():
-    job = burning(6.0)
-    attached = subprocess.run([*LOWTIDE, "attach", str(job.pid), "--interval", "100ms", "--zone", "DE"],
-                              capture_output=True, text=True, timeout=60)  # fmt: skip
-    job.wait()
-    assert attached.returncode == 0, attached.stderr
-    assert "energy" in attached.stderr
+    job = burning_when_told(1.0)
+    attached = attach(job, "--zone", "DE")
+    job.communicate()  # the end of its input tells it too
+    _, said = attached.communicate(timeout=60)
+    assert attached.returncode == 0, said
+    assert "energy" in said
     document = shown()
     assert document["status"] == "incomplete"  # nobody but its parent sees an exit code
     assert "exit code cannot be seen" in document["note"]
@@ -46,10 +68,7 @@ def test_attached_process_is_recorded_until_it_ends():
 
 def test_ctrl_c_ends_the_recording_and_not_the_process():
     job = burning(30.0)
-    attached = subprocess.Popen([*LOWTIDE, "attach", str(job.pid), "--interval", "100ms", "--quiet"],
-                                stderr=subprocess.PIPE, text=True)  # fmt: skip
-    while "records process" not in attached.stderr.readline():
-        pass
+    attached = attach(job, "--quiet")
     time.sleep(0.5)
     attached.send_signal(signal.SIGINT)
     attached.communicate(timeout=30)
@@ -61,16 +80,15 @@ def test_ctrl_c_ends_the_recording_and_not_the_process():
 
 
 def test_killed_attach_leaves_the_recording_to_the_end_of_the_process():
-    job = burning(60.0)
-    attached = subprocess.Popen([*LOWTIDE, "attach", str(job.pid), "--interval", "100ms", "--quiet"],
-                                stderr=subprocess.PIPE, text=True)  # fmt: skip
-    while "records process" not in attached.stderr.readline():
-        pass
+    job = burning_when_told(1.0, then="print('burnt', flush=True)\ntime.sleep(60)")
+    attached = attach(job, "--quiet")
     attached.kill()
     attached.communicate()
-    time.sleep(2.0)
+    tell(job)
+    job.stdout.readline()
+    time.sleep(0.3)  # one more reading, 0.1 s apart
     job.kill()
-    job.wait()
+    job.communicate()
     time.sleep(1.0)
     document = shown()
     assert document["status"] == "incomplete"

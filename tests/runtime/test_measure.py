@@ -51,6 +51,14 @@ def test_exception_passes_through_and_the_run_is_failed():
     assert Ledger(os.environ["LOWTIDE_LEDGER"]).end(m.run_id).exit_code == 1
 
 
+@pytest.mark.parametrize(("code", "status"), [(75, 75), (None, 0), (0, 0), ("no disk", 1), (256 + 3, 3)])
+def test_block_that_leaves_the_program_has_its_exit_status(code, status):
+    # as Python ends: a number as it is (its low byte), nothing is 0, words are 1
+    with pytest.raises(SystemExit), lowtide.measure(name="leaves", interval=0.1) as m:
+        sys.exit(code)
+    assert Ledger(os.environ["LOWTIDE_LEDGER"]).end(m.run_id).exit_code == status
+
+
 def test_counts_make_the_sci():
     with lowtide.measure(intensity=400, per="1000:image", interval=0.1) as m:
         m.count("image", 1500)

@@ -99,6 +99,29 @@ def test_text_shows_a_chart_and_a_verdict(day):
     assert "█" in done.output
 
 
+def test_constant_intensity_is_a_flat_line_whatever_rounding_does(tmp_path):
+    path = tmp_path / "flat.csv"
+    rows = [f"2026-03-0{1 + h // 24}T{h % 24:02d}:00Z,333.3" for h in range(72)]
+    path.write_text("\n".join(["ts_utc,DE", *rows]) + "\n")
+    words = [
+        "--intensity",
+        str(path),
+        "--power",
+        "370",
+        "--duration",
+        "2h",
+        "--within",
+        "24h",
+        "--start",
+        "2026-03-01T00:17:13Z",
+    ]
+    done = CliRunner().invoke(cli, ["plan", *words], catch_exceptions=False)
+    chart = done.output.splitlines()[1].split("|")[1]
+    assert set(chart) == {"▄"}
+    assert "average intensity, 333 g/kWh;" in done.output.splitlines()[0]
+    assert "-0 %" not in done.output
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
@@ -114,6 +137,24 @@ def test_text_shows_a_chart_and_a_verdict(day):
             "has no time zone",
         ),
         (["--power", "1kW", "--duration", "2h", "--within", "6h", "--pue", "0.5"], "pue 0.5"),
+        (["--power", "0W", "--duration", "2h", "--within", "6h"], "--power 0W emits nothing at any time"),
+        (
+            ["--power", "1kW", "--duration", "2h", "--deadline", "2026-01-01T00:00Z"],
+            "--deadline 2026-01-01T00:00Z is past: it is 2",
+        ),
+        (
+            [
+                "--power",
+                "1kW",
+                "--duration",
+                "2h",
+                "--deadline",
+                "2026-01-01T00:00Z",
+                "--start",
+                "2026-01-02T00:00Z",
+            ],
+            "--deadline 2026-01-01T00:00Z is not after --start 2026-01-02T00:00Z; give a later deadline",
+        ),
         (["--power", "1kW", "--duration", "2h", "--within", "6h", "--policy", "greenest"], "greenest"),
     ],
 )
@@ -127,3 +168,29 @@ def test_without_zone_or_file_it_asks_where():
         CliRunner().invoke(
             cli, ["plan", "--power", "1kW", "--duration", "2h", "--within", "6h"], catch_exceptions=False
         )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ("--duration", "3", "--power", "1kW", "--within", "6h"),
+            "--duration 3: cannot read '3' as a duration",
+        ),
+        (
+            ("--duration", "1h", "--power", "1hp", "--within", "6h"),
+            "--power 1hp: cannot read '1hp' as a power",
+        ),
+        (
+            ("--duration", "1h", "--power", "1kW", "--within", "6"),
+            "--within 6: cannot read '6' as a duration",
+        ),
+        (
+            ("--duration", "1h", "--power", "1kW", "--slack", "abc"),
+            "--slack abc: .* share of the duration, like 50%",
+        ),
+    ],
+)
+def test_mistake_in_a_quantity_names_its_flag(day, words, message):
+    with pytest.raises(LowtideError, match=message):
+        CliRunner().invoke(cli, ["plan", "--intensity", day, "--zone", "DE", *words], catch_exceptions=False)

@@ -235,3 +235,31 @@ def test_policies_of_the_literature_are_a_group_of_their_own(day):
     assert "as published:" in text.output
     with pytest.raises(LowtideError, match=r"no policy 'greenest'.*literature"):
         plan(day, "--zone", "DE", "--power", "1kW", "--policy", "greenest")
+
+
+def test_pue_or_price_of_a_zone_that_is_not_planned_for_is_refused(day):
+    for flag in ("--pue", "--price"):
+        with pytest.raises(
+            LowtideError, match=f"{flag} ZZ=1.1: ZZ is not in this plan; its zones are DE, FR"
+        ):
+            plan(day, "--power", "1kW", "--zone", "DE", "--zone", "FR", flag, "ZZ=1.1")
+
+
+def test_boundary_of_the_power_is_said_and_takes_no_pue(day):
+    power = "--power", "1kW", "--zone", "DE"
+    assert plan(day, *power)["boundary"] == "node"
+    found = plan(day, *power, "--boundary", "gpu")
+    assert found["boundary"] == "gpu"
+    assert found["baseline"]["emissions_g"] == pytest.approx(700.0)
+    assert any("at boundary gpu: the rest of the node is not in them" in text for text in found["warnings"])
+    assert plan(day, *power, "--boundary", "facility")["boundary"] == "facility"
+    with pytest.raises(
+        LowtideError, match="PUE applies to a node, once, and this power is the facility's already"
+    ):
+        plan(day, *power, "--boundary", "facility", "--pue", "1.2")
+    with pytest.raises(LowtideError, match="this power is at boundary 'gpu'; leave out the PUE"):
+        plan(day, *power, "--boundary", "gpu", "--pue", "1.2")
+    with pytest.raises(
+        LowtideError, match="--boundary gpu says what --power or --points contains; --gpus knows"
+    ):
+        plan(day, "--gpus", "8xV100", "--zone", "DE", "--boundary", "gpu")

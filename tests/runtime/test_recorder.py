@@ -68,7 +68,7 @@ def test_readings_keep_to_a_fixed_schedule_and_missed_ones_are_counted():
 def test_numpy_is_absent_from_all_the_recorder_loads():
     code = (
         "import sys\nimport lowtide.runtime.recorder, lowtide.runtime.sensing, lowtide.power.sensors.presence\n"
-        "import lowtide.power.sensors.rapl, lowtide.power.sensors.nvml, lowtide.plugins\n"
+        "import lowtide.power.sensors.rapl, lowtide.power.sensors.nvml, lowtide.plugins, lowtide.stores.merging\n"
         "heavy = {'numpy', 'click', 'hashlib', 'asyncio', 'psutil', 'httpx'} & set(sys.modules)\n"
         "print(sorted(heavy))"
     )

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import stat
 import subprocess
@@ -67,7 +68,9 @@ def test_script_without_interpreter_line_runs_as_a_shell_would_run_it(tmp_path):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--zone", "DEE"], "DEE"),
+        (["--strict", "--zone", "DEE"], "DEE"),
+        (["--sensors", "nope"], "no sensor named 'nope'; there are auto, none, rapl"),
+        (["--sensors", "auto,nope"], "no sensor named 'nope'"),
         (["--pue", "0.9"], "pue 0.9 .* cannot be"),
         (["--pue", "high"], "pue 'high' .* is no number"),
         (["--interval", "soon"], "cannot read 'soon' as a duration"),
@@ -113,6 +116,68 @@ def test_wrong_zone_in_a_batch_job_costs_the_emissions_not_the_job():
     assert "energy is measured, emissions are unknown" in done.stderr
     assert lowtide("run", "--strict", "--zone", "DEE", "--", "true", env=batch,
                    stdin=subprocess.DEVNULL).returncode == 125  # fmt: skip
+
+
+def test_wrong_zone_costs_the_emissions_wherever_nobody_is_at_a_terminal():
+    done = lowtide("run", "--zone", "DEE", "--", "true", stdin=subprocess.DEVNULL)
+    assert done.returncode == 0
+    assert "unknown zone 'DEE'" in done.stderr
+    assert "energy is measured, emissions are unknown" in done.stderr
+
+
+def test_run_that_was_to_wait_for_green_in_a_wrong_zone_starts_at_once_and_a_dry_run_is_refused():
+    words = ("run", "--zone", "DEE", "--within", "1h", "--duration", "1s")
+    done = lowtide(*words, "--", PY, "-c", "print('ran')", stdin=subprocess.DEVNULL)
+    assert (done.returncode, done.stdout) == (0, "ran\n")
+    assert "when it is green is unknown too, so the command starts at once" in done.stderr
+    dry = lowtide(*words, "--dry-run", "--", PY, "-c", "print('ran')", stdin=subprocess.DEVNULL)
+    assert (dry.returncode, dry.stdout) == (125, "")
+    assert "unknown zone 'DEE'" in dry.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal")
+def test_wrong_zone_is_refused_at_a_terminal(tmp_path):
+    ours, theirs = os.openpty()
+    try:
+        done = lowtide("run", "--zone", "DEE", "--", "touch", str(tmp_path / "started"), stdin=theirs)
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    assert done.returncode == 125
+    assert not (tmp_path / "started").exists()
+
+
+def test_sensor_that_cannot_be_read_is_said_in_a_line_and_in_the_bill_and_the_job_runs(tmp_path):
+    env = {"LOWTIDE_POWERCAP_ROOT": str(tmp_path / "none")}
+    done = lowtide("run", "--sensors", "rapl", "--", PY, "-c", "print('ran')", env=env)
+    assert (done.returncode, done.stdout) == (0, "ran\n")
+    said = [line for line in done.stderr.splitlines() if line.startswith("lowtide: rapl: no RAPL domain")]
+    assert len(said) == 1
+    assert said[0].endswith("; the run goes on without it")
+    assert [why.split(":")[0] for why in shown()["problems"]] == ["rapl"]
+    assert "not read   rapl: no RAPL domain" in lowtide("show", "last").stdout
+
+
+def test_functional_unit_that_nobody_counted_has_no_score_and_says_why():
+    done = lowtide("run", "--per", "1e9:token", "--intensity", "400", "--", "true")
+    assert "sci      unknown: no SCI per 1e9:token: no token was counted" in done.stderr
+    document = shown()
+    assert document["sci"] is None
+    assert document["problems"] == [
+        "no SCI per 1e9:token: no token was counted; count in the script: lowtide.count('token', n)"
+    ]
+    lowtide("run", "--per", "run", "--intensity", "400", "--", "true")  # a run is one run
+    assert (shown()["sci"]["denominator"], shown()["problems"]) == (1.0, [])
+
+
+def test_commands_that_come_next_find_the_ledger(tmp_path):
+    other = str(tmp_path / "other ledger")
+    done = lowtide("run", "--name", "x", "--ledger", other, "--intensity", "400", "--", "true")
+    words = done.stderr.splitlines()[-1]
+    assert words.startswith(f"next     lowtide show x --ledger '{other}' ")
+    command = words.removeprefix("next     lowtide ").split(" · ")[0]
+    assert lowtide(*shlex.split(command)).returncode == 0
+    assert "--ledger" not in lowtide("run", "--", "true").stderr
 
 
 def test_ledger_that_cannot_be_written_does_not_stop_the_command(tmp_path):

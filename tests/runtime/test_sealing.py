@@ -105,3 +105,39 @@ def test_without_a_ledger_everything_stays_in_the_journal(journal):
     sealer.poll(clock.now().monotonic_ns)
     sealer.finish()
     assert len(read_journal(journal.path)[1]) == 1
+
+
+def test_minutes_become_one_file_while_the_run_goes_on(journal, tmp_path, monkeypatch):
+    monkeypatch.setattr(sealing, "MERGE_EVERY", 3)
+    folder = tmp_path / "ledger"
+    folder.mkdir()
+    sealer, clock = sealer_of(journal, folder), FakeClock()
+    for _ in range(4 * 60 + 2):
+        journal.append(clock.now(), b"\0" * 8)
+        sealer.poll(clock.now().monotonic_ns)
+        settle(sealer)
+        clock.advance(1.0)
+    sealer.poll(clock.now().monotonic_ns)
+    assert sorted(os.listdir(folder)) == ["w1-000004.seg", "w1-rows000000001.seg"]
+    sealer.finish()
+    assert sorted(rows(folder)) == list(range(1, 4 * 60 + 3))
+
+
+def test_merging_that_fails_keeps_the_minutes_and_sealing_goes_on(journal, tmp_path, monkeypatch):
+    monkeypatch.setattr(sealing, "MERGE_EVERY", 2)
+    folder = tmp_path / "ledger"
+    folder.mkdir()
+    sealer, clock = sealer_of(journal, folder), FakeClock()
+    for minute in range(3):
+        for _ in range(61 if minute == 0 else 60):
+            journal.append(clock.now(), b"\0" * 8)
+            sealer.poll(clock.now().monotonic_ns)
+            settle(sealer)
+            clock.advance(1.0)
+        if minute == 0:
+            first = folder / "w1-000001.seg"
+            kept = first.read_bytes()
+            first.write_bytes(b"damaged")
+    sealer.finish()
+    (folder / "w1-000001.seg").write_bytes(kept)
+    assert sorted(rows(folder)) == list(range(1, 182))

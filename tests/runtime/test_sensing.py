@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from lowtide.doors import Sensor
-from lowtide.errors import SensorError
+from lowtide.errors import InputError, SensorError
 from lowtide.power.sensors.facts import FACTS, method
 from lowtide.runtime import sensing
-from lowtide.runtime.sensing import BUILT_IN, open_sensors
+from lowtide.runtime.sensing import BUILT_IN, check_names, open_sensors, unread_sensors
 from lowtide.testing.fake_sysfs import make_intel_gpu_tree, make_jetson_tree, make_pm_counters
 from lowtide.testing.fakes import make_powercap_tree
 
@@ -81,6 +81,29 @@ def test_none_opens_none():
 
 def test_unknown_sensor_names_those_there_are():
     assert "did you mean" in names("rapi")[1][0] or "there are rapl" in names("rapi")[1][0]
+
+
+@pytest.mark.parametrize("asked", ["nope", "auto,nope", "rapl, nope"])
+def test_name_that_no_sensor_has_is_refused_with_those_there_are(asked):
+    with pytest.raises(
+        InputError, match=r"no sensor named 'nope'; there are auto, none, rapl, perf, nvml,.* dcgm"
+    ):
+        check_names(asked)
+
+
+@pytest.mark.parametrize("asked", ["auto", "none", "auto,rapl", "redfish,nvml"])
+def test_names_there_are_may_be_asked_for_wherever_they_work(asked):
+    check_names(asked)
+
+
+def test_sensor_that_was_asked_for_and_cannot_be_read_is_said_and_what_auto_tries_is_not(
+    tmp_path, monkeypatch
+):
+    assert unread_sensors("auto") == []
+    assert [why.split(":")[0] for why in unread_sensors("auto,rapl")] == ["rapl"]
+    make_powercap_tree(str(tmp_path / "powercap"))
+    monkeypatch.setenv("LOWTIDE_POWERCAP_ROOT", str(tmp_path / "powercap"))
+    assert unread_sensors("rapl") == []
 
 
 def test_perf_is_left_out_by_auto_where_rapl_works(tmp_path, monkeypatch):

@@ -102,7 +102,8 @@ def test_journal_cut_at_any_byte_is_read_as_far_as_it_goes_or_refused(tmp_path):
             assert row.data == struct.pack("<q", row.seq - 1)
 
 
-def test_log_of_a_journal_cut_at_any_byte_loses_its_end_alone(tmp_path):
+def test_log_of_a_journal_cut_at_any_byte_loses_its_end_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr("lowtide.stores.journal.BATCH", 1)
     path = tmp_path / "w1.sqlite"
     writer = JournalWriter(str(path), channels=[{"name": "x"}])
     clock = FakeClock()

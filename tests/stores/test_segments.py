@@ -1,6 +1,7 @@
 """Segments give back exactly what was put in, and notice any damage."""
 
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -68,3 +69,50 @@ def test_an_hour_at_10_hz_of_20_channels_stays_below_2_mb():
             rows.append(Row(minute * 600 + i + 1, t, 5, 7, struct.pack("<20q", *totals.tolist())))
         size += len(encode_segment(writer="w1", channels=channels, rows=rows))
     assert size * 20 <= 2_000_000
+
+
+def resealed(data, change):
+    """Return a segment with something wrong in it and a checksum that fits all the same."""
+    body = change(bytearray(data[:-4]))
+    return bytes(body) + struct.pack("<I", zlib.crc32(bytes(body)))
+
+
+def cut_header(body):
+    body[30] ^= 0xFF
+    return body
+
+
+def drop_column(body):
+    at = len(b"LTSEG2\n")
+    ends = []
+    while at < len(body):
+        at += 4 + struct.unpack_from("<I", body, at)[0]
+        ends.append(at)
+    return body[: ends[-2]]
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (cut_header, "its header cannot be read"),
+        (drop_column, "its header does not fit its columns"),
+        (lambda body: body[:9], "its header cannot be read"),
+    ],
+)
+def test_layout_that_is_wrong_behind_a_fitting_checksum_is_a_store_error(change, match):
+    rows = [Row(i + 1, 10**9 * i, 5, 10**18, struct.pack("<q", i**3)) for i in range(9)]
+    data = encode_segment(writer="w1", channels=[{"name": "x"}], rows=rows)
+    with pytest.raises(StoreError, match=match):
+        decode_segment(resealed(data, change), path="x.seg")
+
+
+def test_column_damaged_behind_a_fitting_checksum_is_a_store_error():
+    rows = [Row(i + 1, 10**9 * i, 5, 10**18, struct.pack("<q", i**3)) for i in range(9)]
+    data = encode_segment(writer="w1", channels=[{"name": "x"}], rows=rows)
+
+    def spoil(body):
+        body[-3] ^= 0xFF
+        return body
+
+    with pytest.raises(StoreError, match="a column of a segment is damaged"):
+        decode_segment(resealed(data, spoil), path="x.seg")

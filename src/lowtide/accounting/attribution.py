@@ -12,8 +12,9 @@ twice. The rule itself is in :mod:`~lowtide.accounting.shares`, the choice of ch
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from lowtide.errors import SeriesError
 from lowtide.model.ledger import MethodKind
 from lowtide.model.record import Gap, Readings, Record
 from lowtide.series import steps
-from lowtide.series.blocks import any_nan
+from lowtide.series.blocks import any_nan, in_blocks, side_by_side
 from lowtide.series.readings import Rates, greatest_held, held, one_held
 from lowtide.series.steps import FloatArray, IntArray
 from lowtide.series.types import PowerSeries
@@ -77,8 +78,12 @@ class ComponentPower:
 def attribute(record: Record, sources: Sources | None = None) -> tuple[ComponentPower, ...]:
     """Return the run's part of every component the record knows anything about."""
     chosen = choose_sources(record.readings.values()) if sources is None else sources
-    gpus = [_gpu(record, readings) for readings in chosen.gpus]
-    parts = [_cpu(record, chosen.cpu), _memory(record, chosen.memory), *gpus]
+    works: list[Callable[[], ComponentPower | None]] = [
+        partial(_cpu, record, chosen.cpu),
+        partial(_memory, record, chosen.memory),
+        *(partial(_gpu, record, readings) for readings in chosen.gpus),
+    ]
+    parts = side_by_side(lambda work: work(), works, 8 * record.n_readings * len(works))
     return tuple(part for part in parts if part is not None)
 
 
@@ -168,8 +173,7 @@ def _cpu_measured(record: Record, measured: Sequence[Readings], rates: Mapping[s
     edges, machine_w = sum_of(packages)
     busy = steps.resample(rates["machine"].edges_ns, rates["machine"].values, edges)
     used = steps.resample(rates["run"].edges_ns, rates["run"].values, edges)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        fraction = np.where(busy == 0.0, 0.0, np.clip(used / busy, 0.0, 1.0))  # unknown stays unknown
+    fraction = _fraction(used, busy)
     power, idle = part_of(
         machine_w,
         header.cpu_model.idle_w,
@@ -190,6 +194,16 @@ def _cpu_measured(record: Record, measured: Sequence[Readings], rates: Mapping[s
         high_fraction=high,
         gaps=_all_gaps(measured, packages, record),
     )
+
+
+def _fraction(used: FloatArray, busy: FloatArray) -> FloatArray:
+    """Return used of busy CPU time, 0 where nothing was busy and unknown where either is; to `used`, and by blocks."""
+    for block in in_blocks(len(used)):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            np.divide(used[block], busy[block], out=used[block])
+        np.clip(used[block], 0.0, 1.0, out=used[block])
+        used[block][busy[block] == 0.0] = 0.0
+    return used
 
 
 def _kind(readings: Sequence[Readings]) -> MethodKind:
@@ -277,10 +291,11 @@ def _gpu(record: Record, readings: Readings) -> ComponentPower:
 
 
 def _nothing(values: FloatArray) -> FloatArray:
-    """Return zeros where values are known; without unknown ones no memory is written."""
+    """Return zeros where values are known; without unknown ones one zero that is seen again and again."""
+    if not any_nan(values):
+        return np.broadcast_to(np.float64(0.0), len(values))
     zeros = np.zeros(len(values))
-    if any_nan(values):
-        zeros[np.isnan(values)] = np.nan
+    zeros[np.isnan(values)] = np.nan
     return zeros
 
 

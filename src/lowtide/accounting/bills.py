@@ -32,6 +32,8 @@ class NodeEnergy:
     bill: EnergyBill
     deviations: tuple[Deviation, ...]
     gaps: tuple[Gap, ...] = ()
+    known_fraction: float = 1.0
+    """Share of a power log's time, over all its devices, that is known; the rest has no emissions either."""
 
 
 def _merge(parts: Sequence[ComponentPower]) -> dict[str, list[ComponentPower]]:
@@ -179,6 +181,8 @@ def _logged(record: Record) -> NodeEnergy | None:
                 low_fraction=channel.low_fraction,
                 high_fraction=channel.high_fraction,
                 note=channel.method,
+                kind="modelled" if channel.sensor == "model" else "gauge",
+                known_fraction=channel.known_fraction,
             )
             return replace(energy, gaps=_unknown(power, channel.name))
     return None
@@ -203,9 +207,20 @@ def _known_time_fraction(power: PowerSeries, end: RunEnd | None) -> float:
 
 
 def energy_of(
-    power: PowerSeries, *, low_fraction: float = 1.0, high_fraction: float = 1.0, note: str
+    power: PowerSeries,
+    *,
+    low_fraction: float = 1.0,
+    high_fraction: float = 1.0,
+    note: str,
+    kind: MethodKind = "gauge",
+    known_fraction: float | None = None,
 ) -> NodeEnergy:
-    """Return the energy of a power log that somebody else measured, at the log's own boundary."""
+    """Return the energy of a power log that somebody else measured or modelled, at the log's own boundary.
+
+    `known_fraction` is the share of its devices' time for which their power is known; by default that of the
+    series, which cannot tell one device that is missing from one that is not there.
+    """
+    known = power.covered_fraction() if known_fraction is None else known_fraction
     kwh = power.energy_kwh()
     deviation = Deviation("power log", kwh * (1.0 - low_fraction), kwh * (high_fraction - 1.0))
     low, high = combine(kwh, [deviation])
@@ -219,13 +234,13 @@ def energy_of(
         dynamic_kwh=kwh,
         rest_kwh=0.0,
         by_component={f"{component}_kwh": kwh},
-        method={component: "gauge"},
+        method={component: kind},
         method_notes={component: note},
-        measured_fraction=1.0,
-        known_time_fraction=power.covered_fraction(),
+        measured_fraction=0.0 if kind == "modelled" else 1.0,
+        known_time_fraction=known,
         attribution=None,
     )
-    return NodeEnergy(power=power, bill=bill, deviations=(deviation,))
+    return NodeEnergy(power=power, bill=bill, deviations=(deviation,), known_fraction=known)
 
 
 def emissions_bill(
@@ -234,6 +249,7 @@ def emissions_bill(
     *,
     energy_deviations: Sequence[Deviation],
     direct: IntensitySeries | None = None,
+    known_fraction: float = 1.0,
 ) -> EmissionsBill:
     """Return the emissions of `power` (at its own boundary) with the range and where it comes from.
 
@@ -245,6 +261,8 @@ def emissions_bill(
         Of the energy [kWh], at the same boundary.
     direct : IntensitySeries, optional
         The same signal with direct factors, for the figure beside.
+    known_fraction : float
+        Share of all energy that `power` knows; the rest is not covered either.
     """
     account = operational(power, intensity)
     deviations = _deviations_g(account, energy_deviations, intensity.signal, power.duration_s / 3600.0)
@@ -257,7 +275,7 @@ def emissions_bill(
         low_g=low,
         high_g=high,
         of=power.boundary,
-        covered_fraction=account.covered_fraction,
+        covered_fraction=account.covered_fraction * known_fraction,
         status_fractions={s: (kwh / covered if covered else 0.0) for s, kwh in account.kwh_by_status},
         intensity=_used(intensity.signal, account.mean_g_per_kwh),
         range_parts=() if unknown else tuple(RangePart(source=s, low_g=account.g - b, high_g=account.g + a)

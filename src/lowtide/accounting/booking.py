@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from lowtide.accounting.bills import NodeEnergy, emissions_bill, energy_of
 from lowtide.accounting.embodied import embodied_share
 from lowtide.accounting.followed import plan_bill, window_ns
+from lowtide.accounting.idle import idle_power
 from lowtide.accounting.intensities import Intensities
 from lowtide.accounting.nodes import node_energy
-from lowtide.accounting.overhead import to_facility
 from lowtide.accounting.phases import phases_bill
+from lowtide.accounting.pue import overhead
 from lowtide.accounting.sci import parse_functional_unit, sci_score
 from lowtide.accounting.uncertainty import Deviation, scale_to
 from lowtide.errors import CoverageError
 from lowtide.model.ledger import EmbodiedBill, EmissionsBill, EmissionsSet, Entry, JoinedIntensity, SciScore
+from lowtide.model.pue import PueSteps
 from lowtide.model.record import Record, RunEnd, RunHeader
 from lowtide.series.types import IntensitySeries, PowerSeries
 from lowtide.units import NS_PER_H
@@ -44,7 +46,7 @@ def book(
     made: str,
     segments: Mapping[str, str],
     version: str,
-    pue: float | None = None,
+    pue: float | PueSteps | None = None,
     problem: str = "",
 ) -> Entry:
     """Return the entry that bills a record.
@@ -59,7 +61,7 @@ def book(
     segments : mapping of name to SHA-256
         The raw readings the record was read from.
     version : str
-    pue : float, optional
+    pue : float or PueSteps, optional
         Instead of the header's.
     problem : str
         Why an account is missing.
@@ -70,13 +72,13 @@ def book(
         If nothing was recorded.
     """
     node = node_energy(record)
-    pue = record.header.pue if pue is None else pue
-    power, deviations = node.power, list(node.deviations)
-    if pue is not None:
-        power = to_facility(node.power, pue)
-        deviations = scale_to(deviations, pue)
+    added = overhead(node.power, node.bill.total_kwh, record.header.pue if pue is None else pue)
+    power, deviations = added.power, list(node.deviations)
+    if added.pue is not None:
+        deviations = scale_to(deviations, added.pue)
     embodied = _embodied(record)
-    accounts = _accounts(power, deviations, intensities, embodied)
+    known = added.known_fraction * node.known_fraction
+    accounts = _accounts(power, deviations, intensities, embodied, known)
     billed = accounts.location or accounts.marginal
     marked = phases_bill(
         record.marks,
@@ -92,8 +94,9 @@ def book(
         id="",
         made=made,
         energy=node.bill,
-        pue=pue,
-        facility_kwh=None if pue is None else node.bill.total_kwh * pue,
+        pue=added.pue,
+        pue_steps=added.steps,
+        facility_kwh=added.facility_kwh,
         emissions=accounts,
         sci=_sci(record, accounts, embodied),
         gaps=(*record.gaps, *node.gaps),
@@ -107,7 +110,14 @@ def book(
         outside_phases_kwh=marked.outside_phases_kwh,
         steps=marked.steps,
         units=marked.units or {},
-        plan=plan_bill(record.end, power, intensities.location or intensities.marginal),
+        plan=plan_bill(
+            record.end,
+            power,
+            intensities.location or intensities.marginal,
+            deviations=deviations,
+            pue=added.pue,
+            idle=idle_power(record),
+        ),
     )
 
 
@@ -116,12 +126,13 @@ def _accounts(
     deviations: Sequence[Deviation],
     intensities: Intensities,
     embodied: EmbodiedBill | None,
+    known_fraction: float,
 ) -> EmissionsSet:
     def bill(series: IntensitySeries | None, direct: IntensitySeries | None = None) -> EmissionsBill | None:
-        return (
-            None
-            if series is None
-            else emissions_bill(power, series, energy_deviations=deviations, direct=direct)
+        if series is None:
+            return None
+        return emissions_bill(
+            power, series, energy_deviations=deviations, direct=direct, known_fraction=known_fraction
         )
 
     return EmissionsSet(

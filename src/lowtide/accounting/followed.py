@@ -1,101 +1,87 @@
-"""The bill of a plan: what was promised, what happened, and what running at once would have emitted.
+"""The bill of a plan: what was promised, what happened, what running at once would have emitted, what was possible.
 
-All three are the run's own power under an intensity, by the one accounting function. Run-now is that power over the
-*work done*: what was drawn while paused is cut out, and what is left is moved to when the run was asked for.
+All of them are the run's own power under an intensity, by the one accounting function. Run-now is that power over the
+*work done*: what was drawn while paused, saving or loading is cut out, and what is left is moved to when the run was
+asked for. The page ``docs/explanation/promise-to-bill.md`` does one by hand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from lowtide.accounting.difference import saving_deviations
+from lowtide.accounting.hindsight import least_of_parts, least_of_starts
+from lowtide.accounting.idle import IdlePower
 from lowtide.accounting.operational import Operational, operational
+from lowtide.accounting.promised import Executed, grams, promise_bill
+from lowtide.accounting.uncertainty import Deviation, combine
+from lowtide.accounting.work import Span, laid, outside, work_power
+from lowtide.errors import CoverageError
 from lowtide.model.record import RunEnd
-from lowtide.model.run_plan import PlanBill, Promise, PromiseBill, RunPlan
-from lowtide.model.signal import Signal
+from lowtide.model.run_plan import PlanBill, RunPlan
 from lowtide.series import steps
 from lowtide.series.types import IntensitySeries, PowerSeries
-from lowtide.units import NS_PER_S
+from lowtide.units import S_PER_H, ns_from_s
 
 __all__ = ["laid", "plan_bill", "window_ns", "work_power"]
 
-_ALL = 1.0 - 1e-9
-Span = tuple[int, int]
+_SOFT = ("forecast", "typical")
 
 
-def window_ns(start_ns: int, end_ns: int, end: RunEnd | None) -> Span:
-    """Return from when to when an intensity is needed to bill a run: run-now included where it had a plan.
+def window_ns(start_ns: int, end_ns: int, end: RunEnd | None, *, until_ns: int | None = None) -> Span:
+    """Return from when to when an intensity is needed to bill a run, all that its plan could have used included.
 
+    Parameters
+    ----------
+    start_ns, end_ns : int
+        Of its power [ns].
+    end : RunEnd or None
+    until_ns : int, optional
+        Up to when the intensity is what it was: the window's rest is left for a later bill.
+
+    Examples
+    --------
     >>> window_ns(10, 20, None)
     (10, 20)
     """
     if end is None or end.plan is None:
         return start_ns, end_ns
-    asked_ns = end.plan.asked_ns
-    return min(start_ns, asked_ns), max(end_ns, asked_ns + end_ns - start_ns)
+    plan, took_ns = end.plan, end_ns - start_ns
+    needed_ns = max(end_ns, plan.asked_ns + took_ns)
+    last_ns = max(needed_ns, *_ends_ns(plan, took_ns))
+    return min(start_ns, plan.asked_ns), max(
+        needed_ns, last_ns if until_ns is None else min(last_ns, until_ns)
+    )
 
 
-def work_power(power: PowerSeries, pauses_ns: Iterable[Span]) -> PowerSeries | None:
-    """Return the power over work done: a series without its pauses, moved together; None where nothing is left.
-
-    Examples
-    --------
-    >>> power = PowerSeries(edges_ns=np.array([0, 10, 20, 30]), power_w=np.array([5.0, 1.0, 7.0]), boundary="node")
-    >>> work = work_power(power, [(10, 20)])
-    >>> work.edges_ns.tolist(), work.power_w.tolist()
-    ([0, 10, 20], [5.0, 7.0])
-    """
-    kept = list(_outside(power.start_ns, power.end_ns, pauses_ns))
-    parts = [steps.clip(power.edges_ns, power.power_w, *span) for span in kept]
-    if not parts:
-        return None
-    widths = np.concatenate([np.diff(edges) for edges, _ in parts])
-    edges = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(widths))) + power.start_ns
-    return replace(power, edges_ns=edges, power_w=np.concatenate([values for _, values in parts]))
+def _ends_ns(plan: RunPlan, took_ns: int) -> list[int]:
+    """Return when the plan's window ends, and when its promises do for the work that was done."""
+    found = [plan.asked_ns + took_ns]
+    if plan.deadline_ns is not None:
+        found.append(plan.deadline_ns)
+    if plan.start_by_ns is not None:
+        found.append(plan.start_by_ns + took_ns)
+    for promise in (plan.first, plan.half, plan.last):
+        if promise is not None and promise.runs_ns:
+            planned_ns = sum(end - start for start, end in promise.runs_ns)
+            resumes_ns = ns_from_s(promise.resume_s) * (len(promise.runs_ns) - 1)
+            longest_ns = max(took_ns, ns_from_s(promise.work_s or 0.0)) + resumes_ns
+            found.append(promise.runs_ns[-1][1] + max(0, longest_ns - planned_ns))
+    return found
 
 
-def _outside(start_ns: int, end_ns: int, pauses_ns: Iterable[Span]) -> Iterable[Span]:
-    """Yield what of a window lies in no pause."""
-    t_ns = start_ns
-    for pause_start, pause_end in sorted(pauses_ns):
-        if pause_end <= t_ns or pause_start >= end_ns:
-            continue
-        if pause_start > t_ns:
-            yield t_ns, pause_start
-        t_ns = pause_end
-    if t_ns < end_ns:
-        yield t_ns, end_ns
-
-
-def laid(work: PowerSeries, runs_ns: Sequence[Span], *, pause_w: float = 0.0) -> PowerSeries:
-    """Return power over work laid into stretches of time, the last one as long as it takes; `pause_w` between them.
-
-    Examples
-    --------
-    >>> work = PowerSeries.constant(100.0, start_ns=0, end_ns=30)
-    >>> found = laid(work, [(50, 60), (80, 90)])
-    >>> found.edges_ns.tolist(), found.power_w.tolist()
-    ([50, 60, 80, 100], [100.0, 0.0, 100.0])
-    """
-    done_ns, edges, powers = work.start_ns, [np.array([runs_ns[0][0]])], [np.zeros(0)]
-    for i, (start_ns, end_ns) in enumerate(runs_ns):
-        left_ns = work.end_ns - done_ns
-        if left_ns <= 0:
-            break
-        took_ns = left_ns if i + 1 == len(runs_ns) else min(end_ns - start_ns, left_ns)
-        if i and start_ns > int(edges[-1][-1]):
-            edges.append(np.array([start_ns]))
-            powers.append(np.array([pause_w]))
-        part, values = steps.clip(work.edges_ns, work.power_w, done_ns, done_ns + took_ns)
-        edges.append(part[1:] - done_ns + start_ns)
-        powers.append(values)
-        done_ns += took_ns
-    return replace(work, edges_ns=np.concatenate(edges), power_w=np.concatenate(powers))
-
-
-def plan_bill(end: RunEnd | None, power: PowerSeries, intensity: IntensitySeries | None) -> PlanBill | None:
+def plan_bill(
+    end: RunEnd | None,
+    power: PowerSeries,
+    intensity: IntensitySeries | None,
+    *,
+    deviations: Sequence[Deviation] = (),
+    pue: float | None = None,
+    idle: IdlePower | None = None,
+) -> PlanBill | None:
     """Return the bill of a run's plan; None for a run without one.
 
     Parameters
@@ -105,6 +91,12 @@ def plan_bill(end: RunEnd | None, power: PowerSeries, intensity: IntensitySeries
         The run's, as it is billed.
     intensity : IntensitySeries or None
         What it is billed with, over :func:`window_ns`; None leaves the comparison out.
+    deviations : sequence of Deviation
+        Of the energy of `power` [kWh].
+    pue : float, optional
+        What `power` contains of it.
+    idle : IdlePower, optional
+        What the run's share of the machine draws idle, at the node.
     """
     plan = None if end is None else end.plan
     if end is None or plan is None:
@@ -114,17 +106,23 @@ def plan_bill(end: RunEnd | None, power: PowerSeries, intensity: IntensitySeries
         deadline_met=_is_met(plan, end), waited_s=plan.waited_s, paused_s=plan.paused_s,
         running_s=plan.running_s, n_pauses=len(plan.pauses_ns),
     )  # fmt: skip
-    work = work_power(power, plan.pauses_ns)
+    idle_ns = (*plan.pauses_ns, *plan.overheads_ns, *_stopped(plan, end))
+    work = work_power(power, idle_ns)
+    intensity = _within(intensity, window_ns(power.start_ns, power.end_ns, end))
     if intensity is None or work is None:
         return replace(held, problem="no intensity is known" if work is not None else "it never ran")
-    pause_w = _pause_w(power, plan.pauses_ns)
-    held = replace(
-        held,
-        first=_promised(plan.first, work, pause_w),
-        half=_promised(plan.half, work, pause_w),
-        last=_promised(plan.last, work, pause_w),
-    )
-    return _compared(held, plan, power, work, intensity)
+    run = _executed(power, work, idle_ns, intensity, pue)
+    held = _with_idle(held, plan, end, run, idle)
+    held = _compared(held, plan, run, deviations, idle)
+    return _explained(held, plan, run)
+
+
+def _within(intensity: IntensitySeries | None, window: Span) -> IntensitySeries | None:
+    """Return the part of an intensity that is kept with the bill, so that it is the same when it is made again."""
+    try:
+        return None if intensity is None else intensity.clip(start_ns=window[0], end_ns=window[1])
+    except CoverageError:
+        return None
 
 
 def _is_met(plan: RunPlan, end: RunEnd) -> bool | None:
@@ -135,53 +133,149 @@ def _is_met(plan: RunPlan, end: RunEnd) -> bool | None:
     return None
 
 
-def _pause_w(power: PowerSeries, pauses_ns: Sequence[Span]) -> float:
-    """Return the mean power in the pauses [W]; 0 without any."""
-    if not pauses_ns:
-        return 0.0
-    edges = np.array([t for span in pauses_ns for t in span], dtype=np.int64)
-    paused_j = float(steps.integrate(power.edges_ns, power.power_w, edges)[::2].sum())
-    known_s = float(steps.covered_s(power.edges_ns, power.power_w, edges)[::2].sum())
-    return paused_j / known_s if known_s > 0.0 else 0.0
+def _stopped(plan: RunPlan, end: RunEnd) -> list[Span]:
+    """Return the pause in which the run ended, if it did."""
+    last_ns = plan.runs_ns[-1][1] if plan.runs_ns else end.ended_ns
+    return [(last_ns, end.ended_ns)] if last_ns < end.ended_ns else []
 
 
-def _promised(promise: Promise | None, work: PowerSeries, pause_w: float) -> PromiseBill | None:
-    """Return what a plan promised, at the power that was measured, on the intensity it was made on."""
-    if promise is None or not promise.runs_ns:
-        return None
-    power = laid(work, promise.runs_ns, pause_w=pause_w)
-    known = IntensitySeries.of(
-        np.array(promise.edges_ns, dtype=np.int64),
-        np.array(promise.intensity_g_per_kwh),
-        signal=Signal(zone=None, source="a plan"),
-    )
-    runs = [span for span in promise.runs_ns if span[0] < power.end_ns]
-    return PromiseBill(
-        made_ns=promise.made_ns, start_ns=power.start_ns, end_ns=power.end_ns, n_pauses=len(runs) - 1,
-        emissions_g=_grams(operational(power, known)),
+def _executed(
+    power: PowerSeries,
+    work: PowerSeries,
+    idle_ns: Sequence[Span],
+    intensity: IntensitySeries,
+    pue: float | None,
+) -> Executed:
+    spans = tuple(outside(power.start_ns, power.end_ns, idle_ns))
+    gaps = tuple(outside(power.start_ns, power.end_ns, spans))
+    return Executed(
+        power=power, work=work, work_ns=spans, gaps_ns=gaps, paused_w=_mean_w(power, gaps),
+        intensity=intensity, pue=1.0 if pue is None else pue,
     )  # fmt: skip
 
 
-def _grams(account: Operational) -> float | None:
-    return account.g if account.covered_fraction >= _ALL and np.isfinite(account.g) else None
+def _mean_w(power: PowerSeries, gaps_ns: Sequence[Span]) -> float:
+    """Return the mean power in some gaps [W]; 0 without any."""
+    if not gaps_ns:
+        return 0.0
+    edges = np.array([t for span in gaps_ns for t in span], dtype=np.int64)
+    drawn_j = float(steps.integrate(power.edges_ns, power.power_w, edges)[::2].sum())
+    known_s = float(steps.covered_s(power.edges_ns, power.power_w, edges)[::2].sum())
+    return drawn_j / known_s if known_s > 0.0 else 0.0
+
+
+def _with_idle(bill: PlanBill, plan: RunPlan, end: RunEnd, run: Executed, idle: IdlePower | None) -> PlanBill:
+    """Return the bill with what the machine draws idle while it waits and pauses, and what was reserved for it."""
+    waited = [(plan.asked_ns, end.started_ns)] if end.started_ns > plan.asked_ns else []
+    if idle is None:
+        return replace(bill, reservation_g=None if plan.hold_allocation and waited else 0.0)
+    idle_w = idle.power_w * run.pue
+    waited_g = _constant_g(idle_w, waited, run)
+    paused_g = _constant_g(idle_w, plan.pauses_ns, run)
+    return replace(
+        bill,
+        reservation_g=waited_g if plan.hold_allocation else 0.0,
+        idle_anyway_g=None if waited_g is None or paused_g is None else waited_g + paused_g,
+        idle_w=idle.power_w,
+        idle_note=idle.note,
+    )
+
+
+def _constant_g(power_w: float, spans_ns: Sequence[Span], run: Executed) -> float | None:
+    """Return the emissions of a constant power in some stretches [g]; None where the intensity is not known."""
+    total_g = 0.0
+    for start_ns, end_ns in spans_ns:
+        part = PowerSeries.constant(power_w, start_ns=start_ns, end_ns=end_ns, boundary=run.power.boundary)
+        g = grams(part, run.intensity)
+        if g is None:
+            return None
+        total_g += g
+    return total_g
 
 
 def _compared(
-    bill: PlanBill, plan: RunPlan, power: PowerSeries, work: PowerSeries, intensity: IntensitySeries
+    bill: PlanBill, plan: RunPlan, run: Executed, deviations: Sequence[Deviation], idle: IdlePower | None
 ) -> PlanBill:
-    at_once = operational(laid(work, [(plan.asked_ns, plan.asked_ns + 1)]), intensity)
-    executed = operational(power, intensity)
-    done_g, at_once_g = _grams(executed), _grams(at_once)
-    soft = any(kwh > 0.0 for a in (executed, at_once) for status, kwh in a.kwh_by_status
-               if status in ("forecast", "typical"))  # fmt: skip
-    compared = replace(
-        bill, executed_g=done_g, run_now_g=at_once_g, basis=intensity.signal.basis, provisional=soft
-    )
-    if done_g is None or at_once_g is None:
-        hours = f"{work.duration_s / 3600.0:.3g} h" if work.duration_s * NS_PER_S else ""
-        return replace(
-            compared,
-            problem=f"the intensity does not cover the run and its {hours} from when it was asked for",
+    """Return the bill with the run against the same work at once."""
+    at_once = laid(run.work, [(plan.asked_ns, plan.asked_ns + 1)])
+    done_g, at_once_g = grams(run.power, run.intensity), grams(at_once, run.intensity)
+    basis = run.intensity.signal.basis
+    bill = replace(
+        bill, executed_g=done_g, run_now_g=at_once_g, basis=basis,
+        word="avoided" if basis == "marginal" else "allocated",
+        provisional=any(_is_soft(operational(power, run.intensity)) for power in (run.power, at_once)),
+    )  # fmt: skip
+    problem = _problem(bill, run.work.duration_s)
+    if problem or done_g is None or at_once_g is None or bill.reservation_g is None:
+        return replace(bill, problem=problem)
+    saving_g = at_once_g - done_g - bill.reservation_g
+    errors = saving_deviations(at_once, run.power, run.intensity, energy=deviations)
+    if idle is not None and bill.reservation_g:
+        below, above = 1.0 - idle.low_fraction, idle.high_fraction - 1.0
+        errors.append(
+            Deviation("reservation: modelled", bill.reservation_g * above, bill.reservation_g * below)
         )
-    share = 1.0 - done_g / at_once_g if at_once_g > 0.0 else None
-    return replace(compared, saving_g=at_once_g - done_g, saving_fraction=share)
+    low_g, high_g = _around(saving_g, errors)
+    return replace(
+        bill, saving_g=saving_g, saving_fraction=saving_g / at_once_g if at_once_g > 0.0 else None,
+        saving_low_g=low_g, saving_high_g=high_g,
+    )  # fmt: skip
+
+
+def _problem(bill: PlanBill, work_s: float) -> str:
+    if bill.executed_g is None or bill.run_now_g is None:
+        hours = f"{work_s / S_PER_H:.3g} h"
+        return f"the intensity does not cover the run and its {hours} from when it was asked for"
+    if bill.reservation_g is None:
+        return "nothing says what the reserved hardware draws idle, or with which intensity"
+    return ""
+
+
+def _around(value_g: float, errors: Sequence[Deviation]) -> tuple[float, float]:
+    """Return the range of a difference, which may pass below 0."""
+    above = combine(0.0, errors)[1]
+    below = combine(0.0, [Deviation(e.source, e.above, e.below) for e in errors])[1]
+    return value_g - below, value_g + above
+
+
+def _is_soft(account: Operational) -> bool:
+    return any(kwh > 0.0 for status, kwh in account.kwh_by_status if status in _SOFT)
+
+
+def _explained(bill: PlanBill, plan: RunPlan, run: Executed) -> PlanBill:
+    """Return the bill with the oracle, and with its promises and how each came to what was executed."""
+    first, half, last = (promise_bill(promise, run) for promise in (plan.first, plan.half, plan.last))
+    start_ns, end_ns = _open_window(plan, run)
+    find = least_of_starts if plan.pause == "none" else least_of_parts
+    oracle_g = find(run.work, run.intensity, start_ns=start_ns, end_ns=end_ns)
+    regret = None
+    if (
+        bill.saving_g is not None
+        and bill.run_now_g is not None
+        and oracle_g is not None
+        and bill.run_now_g > 0.0
+    ):
+        regret = (bill.run_now_g - oracle_g - bill.saving_g) / bill.run_now_g
+    ways = [step.g for promise in (first, last) if promise is not None for step in promise.way[1:]]
+    return replace(
+        bill, first=first, half=half, last=last, way=() if first is None else first.way, oracle_g=oracle_g,
+        oracle_kind="" if oracle_g is None else "starts" if plan.pause == "none" else "parts",
+        regret_fraction=regret,
+        window_provisional=oracle_g is None or None in ways or _has_soft(run.intensity, start_ns, end_ns),
+    )  # fmt: skip
+
+
+def _open_window(plan: RunPlan, run: Executed) -> Span:
+    """Return when the work could have been done: as asked for, or as it was done where that was longer."""
+    took_ns = run.work.end_ns - run.work.start_ns
+    until_ns = [run.power.end_ns, plan.asked_ns + took_ns]
+    if plan.deadline_ns is not None:
+        until_ns.append(plan.deadline_ns)
+    if plan.start_by_ns is not None:
+        until_ns.append(plan.start_by_ns + took_ns)
+    return min(plan.asked_ns, run.power.start_ns), max(until_ns)
+
+
+def _has_soft(intensity: IntensitySeries, start_ns: int, end_ns: int) -> bool:
+    """Return whether some of a window is a forecast or a typical profile."""
+    return _is_soft(operational(PowerSeries.constant(1.0, start_ns=start_ns, end_ns=end_ns), intensity))

@@ -13,6 +13,7 @@ from lowtide.cli.options import (
     intensity_options,
     json_option,
     ledger_option,
+    say_unused,
 )
 from lowtide.errors import InputError, LowtideError
 from lowtide.model.energy import BOUNDARIES, Boundary
@@ -21,7 +22,10 @@ _GAPS = click.option("--gaps", type=click.Choice(["partial", "typical"]),
                      help="Where intensity is missing: bill the rest, or fill with the typical profile.")  # fmt: skip
 
 
-@click.command(epilog="Example: lowtide account power.csv --start 2026-03-01T00:00Z --zone DE --pue 1.2")
+@click.command(
+    epilog="\b\nExample: printf 't_s,power_w\\n0,100\\n3600,110\\n' > power.csv &&\n"
+    "  lowtide account power.csv --start 2026-03-01T00:00Z --zone DE --pue 1.2"
+)
 @click.argument("file", type=click.Path(dir_okay=False))
 @click.option("--start", metavar="T", help="Instant of t_s = 0, like 2026-03-01T05:00Z.")
 @click.option("--column", metavar="NAME", help="The column in watts, where there are several.")
@@ -61,6 +65,7 @@ def account(
         gaps=cast(Gaps | None, gaps),
         utc_offset=utc_offset,
     )
+    problems = say_unused(config)
     if save is not None:
         from lowtide.runtime.prepare import grid_choice, ledger_of
         from lowtide.runtime.saving import save_account
@@ -68,7 +73,7 @@ def account(
         run_id = save_account(ledger_of(config), result, name=save, path=file, choice=grid_choice(config))
         click.echo(f"lowtide: kept as {run_id}", err=True)
     if as_json:
-        emit_json(result.to_plain())
+        emit_json({**result.to_plain(), "problems": problems})
     else:
         click.echo(account_text(result))
 
@@ -90,14 +95,19 @@ def reprice(
     from lowtide.reporting.summary import carbon_words
     from lowtide.reporting.view import view_plain
     from lowtide.runtime.grid_access import grid_access
+    from lowtide.runtime.isolate import keep_freed_memory
     from lowtide.runtime.repricing import reprice_run, restate_run, stale_runs
     from lowtide.runtime.views import read_view
 
+    if run and every:
+        raise click.UsageError("--all is all runs of the ledger: leave it out, or the names")
     if not run and not every:
         raise InputError("name the runs to reprice, or pass --all")
+    keep_freed_memory()
     config = config_with(**flags)
     store = closed_ledger(config)
     ids = [store.find(query) for query in run] or (stale_runs(store) if stale else store.ids())
+    say_unused(config)
     documents, failed, unchanged = [], 0, 0
     again = restate_run if stale else reprice_run
     with grid_access(config) as access:

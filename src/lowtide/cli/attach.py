@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lowtide.cli.options import config_with, intensity_options, ledger_option
+from lowtide.cli.options import config_with, emit_json, intensity_options, json_option, ledger_option
 
 
 @click.command(epilog="Example: lowtide attach 1 --for 1s --name container")
@@ -22,11 +22,21 @@ from lowtide.cli.options import config_with, intensity_options, ledger_option
 )
 @click.option("--quiet", is_flag=True, help="Do not print the four lines.")
 @intensity_options
+@json_option
 @ledger_option
 def attach(
-    pid: int, name: str | None, tags: tuple[str, ...], lasting: str | None, quiet: bool, **flags: Any
+    pid: int,
+    name: str | None,
+    tags: tuple[str, ...],
+    lasting: str | None,
+    quiet: bool,
+    as_json: bool,
+    **flags: Any,
 ) -> None:
-    """Record the running process PID, with its children, until it ends or Ctrl-C."""
+    """Record the running process PID, with its children, until it ends or Ctrl-C.
+
+    With --json standard output is the JSON of `lowtide show`, at the end.
+    """
     from lowtide.quantities import parse_duration_s
     from lowtide.runtime.attaching import attach as attach_to
     from lowtide.runtime.summary import summary_lines
@@ -38,3 +48,8 @@ def attach(
     ledger, run_id = attach_to(pid, config_with(**flags), say=say, name=name, tags=tags, lasting_s=lasting_s)
     for line in [] if quiet else summary_lines(ledger, run_id):
         say(line)
+    if as_json:
+        from lowtide.reporting.view import view_plain
+        from lowtide.runtime.views import read_view
+
+        emit_json(view_plain(read_view(ledger, run_id)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lowtide.cli.options import emit_json, json_option, table
+from lowtide.cli.options import emit_json, json_option, signal_options, table
 
 
 @click.command(
@@ -24,6 +24,7 @@ from lowtide.cli.options import emit_json, json_option, table
 @click.option("--pue", metavar="X", help="For lowtide's row; the others keep their own.")
 @click.option("--zone", metavar="KEY", help="Where: the typical intensity of a zone, for all who take one.")
 @click.option("--intensity", metavar="FILE|G", help="Instead of a zone: a file or a constant in g/kWh.")
+@signal_options
 @json_option
 def compare(
     gpus: str,
@@ -34,6 +35,9 @@ def compare(
     pue: str | None,
     zone: str | None,
     intensity: str | None,
+    provider: str | None,
+    basis: str | None,
+    factors: str | None,
     as_json: bool,
 ) -> None:
     """Show why calculators disagree: the same training under the assumptions of each."""
@@ -46,8 +50,9 @@ def compare(
     from lowtide.runtime.estimating_compare import compare_request
 
     rows = compare_request(
-        gpus, duration, load=load, cpu_power=cpu_power, memory=memory, pue=pue, zone=zone, intensity=intensity
-    )
+        gpus, duration, load=load, cpu_power=cpu_power, memory=memory, pue=pue, zone=zone, intensity=intensity,
+        signal={"provider": provider, "basis": basis, "factors": factors},
+    )  # fmt: skip
     if as_json:
         emit_json(compare_plain(rows))
         return

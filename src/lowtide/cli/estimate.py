@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from lowtide.cli.options import emit_json, intensity_options, json_option
+from lowtide.cli.options import emit_json, intensity_options, json_option, say_unused
 
 _EXAMPLE = "Example: lowtide estimate --gpus 10000xV100 --duration 14.8d --power-per-gpu 330 --pue 1.1 --intensity 429"
 
@@ -109,6 +109,7 @@ def _estimate(file: str | None, plot: str | None, as_json: bool, options: dict[s
     request, settings = (EstimateRequest(), {}) if file is None else read_request(file)
     config = load_config().with_flags({**settings, **{k: v for k, v in flags.items() if v is not None}})
     result = estimate_request(merged(request, options), config)
+    say_unused(config)
     if plot is not None:
         from lowtide.reporting.estimates_plot import estimate_plot
         from lowtide.runtime.estimating_inputs import write_picture

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from lowtide.cli.options import emit_json, json_option
+from lowtide.cli.options import emit_json, json_option, signal_options
 
 
 @click.command(
@@ -31,6 +31,7 @@ from lowtide.cli.options import emit_json, json_option
 @click.option("--idle-power", metavar="W", default="0", help="Of the device while data travel.")
 @click.option("--zone", metavar="KEY", help="Where the clients are.")
 @click.option("--intensity", metavar="FILE|G", help="Or a file or constant in g/kWh.")
+@signal_options
 @click.option("--server-energy", metavar="E", default="0", help="Of aggregation, at the node.")
 @click.option("--server-zone", metavar="KEY", help="Where the server and the central training are.")
 @click.option("--server-intensity", metavar="FILE|G", help="Or a file or constant in g/kWh.")

@@ -13,7 +13,11 @@ from lowtide.model.signal import Basis, Factors
 __all__ = ["export", "import_"]
 
 
-@click.command("import", epilog="Example: lowtide grid import year.csv --name mine")
+@click.command(
+    "import",
+    epilog="\b\nExample: lowtide grid export year.csv --zone DE --last 365d &&\n"
+    "  lowtide grid import year.csv --name mine",
+)
 @click.argument("file", type=click.Path(dir_okay=False))
 @click.option(
     "--name", metavar="NAME", help="What the source is called, file:NAME (default: the file's name)."

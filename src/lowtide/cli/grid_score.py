@@ -12,7 +12,10 @@ from lowtide.errors import InputError
 __all__ = ["forecast", "score"]
 
 
-@click.command(epilog="Example: lowtide grid forecast --history year.csv --horizon 24h")
+@click.command(
+    epilog="\b\nExample: lowtide grid export year.csv --zone DE --last 365d &&\n"
+    "  lowtide grid forecast --history year.csv --horizon 24h"
+)
 @click.option("--zone", metavar="KEY", help="A zone of the file; not needed where it has one.")
 @click.option("--history", metavar="FILE", required=True, help="The past, a CSV or Parquet file.")
 @click.option("--horizon", metavar="D", default="48h", show_default=True, help="How far to look.")
@@ -47,7 +50,10 @@ def forecast(zone: str | None, history: str, basis: str | None, factors: str | N
         click.echo(f"Note: {note}.")
 
 
-@click.command(epilog="Example: lowtide grid score --intensity year.csv --duration 6h --slack 24h")
+@click.command(
+    epilog="\b\nExample: lowtide grid export year.csv --zone DE --last 365d &&\n"
+    "  lowtide grid score --intensity year.csv --duration 6h --slack 24h"
+)
 @click.option("--zone", metavar="KEY", help="A zone of the file; not needed where it has one.")
 @click.option("--intensity", metavar="FILE", help="The truth, a CSV or Parquet file of the past.")
 @click.option("--forecast", "forecasts", metavar="FILE",

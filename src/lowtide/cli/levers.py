@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from lowtide.cli.options import config_with, emit_json, json_option
+from lowtide.cli.options import config_with, emit_json, json_option, say_unused
 from lowtide.errors import InputError
 
 
@@ -53,9 +53,11 @@ def levers(
 
         if duration is None:
             raise InputError("how long does the job run? the map lever needs --duration, like 36h")
-        mapped = map_lever(zones, config_with(**flags), duration=duration, slack=slack, start=start)
+        config = config_with(**flags)
+        mapped = map_lever(zones, config, duration=duration, slack=slack, start=start)
+        say_unused(config, zones)
         pulls = [p for p in pulls if p.lever.name not in ("clean-region", "clean-hours")]
-        pulls += [mapped.region, mapped.hours]
+        pulls += [pull for pull in (mapped.region, mapped.hours) if pull is not None]
     found = waterfall(pulls) if pulls else None
     if plot is not None:
         from lowtide.reporting.estimates_plots import waterfall_plot

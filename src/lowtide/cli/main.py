@@ -16,7 +16,10 @@ __all__ = ["COMMANDS", "cli", "main"]
 COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     "Every day": {
         "run": ("lowtide.cli.run:run", "run a command, record its power, book its carbon"),
-        "submit": ("lowtide.cli.submit:submit", "hand a job script to Slurm with the start that emits least"),
+        "submit": (
+            "lowtide.cli.submit:submit",
+            "hand a job to Slurm, Kubernetes or Ray when it emits least",
+        ),
         "show": ("lowtide.cli.runs:show", "one run with its energy, carbon and where they come from"),
         "runs": ("lowtide.cli.runs:runs", "the runs of the ledger"),
         "report": ("lowtide.cli.report:report", "a statement for a paper, a model card, a colleague"),
@@ -52,6 +55,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     },
     "Accounts": {
         "account": ("lowtide.cli.account:account", "bill a power log that already exists"),
+        "import": ("lowtide.cli.importing:importing", "runs of past Slurm jobs, from sacct"),
         "reprice": ("lowtide.cli.account:reprice", "account stored runs again"),
         "verify": ("lowtide.cli.runs:verify", "recompute a bill from the raw readings"),
         "export": ("lowtide.cli.runs:export", "a run's power and bill as a file"),

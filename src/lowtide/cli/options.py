@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -20,10 +20,18 @@ __all__ = [
     "intensity_options",
     "json_option",
     "ledger_option",
+    "say_unused",
+    "signal_options",
     "table",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_SIGNAL: Final = (
+    click.option("--provider", metavar="NAME", help="Where intensity comes from (default: best)."),
+    click.option("--basis", metavar="average|marginal", help="Average (default) or marginal intensity."),
+    click.option("--factors", metavar="lifecycle|direct", help="Lifecycle (default) or direct factors."),
+)
 
 
 def json_option(function: F) -> F:
@@ -40,6 +48,13 @@ def ledger_option(function: F) -> F:
     )(function)
 
 
+def signal_options(function: F) -> F:
+    """Add whose intensity it is to be, and of which kind."""
+    for option in reversed(_SIGNAL):
+        function = option(function)
+    return function
+
+
 def intensity_options(function: F) -> F:
     """Add the intensity inputs, the same everywhere."""
     for option in reversed(
@@ -50,16 +65,12 @@ def intensity_options(function: F) -> F:
             click.option(
                 "--intensity", metavar="FILE|G", help="A CSV or Parquet file, or a constant in g/kWh."
             ),
-            click.option("--provider", metavar="NAME", help="Where intensity comes from (default: best)."),
-            click.option(
-                "--basis", metavar="average|marginal", help="Average (default) or marginal intensity."
-            ),
-            click.option(
-                "--factors", metavar="lifecycle|direct", help="Lifecycle (default) or direct factors."
-            ),
+            *_SIGNAL,
             click.option("--market", metavar="FILE|G", help="Contracts, for the market-based account."),
             click.option(
-                "--pue", metavar="X", help="Power usage effectiveness; without it grams are of the node."
+                "--pue",
+                metavar="X|FILE",
+                help="Power usage effectiveness, a number or a file of ts_utc,pue; without it grams are of the node.",
             ),
             click.option("--site", metavar="NAME", help="A [site.NAME] table of lowtide.toml."),
         )
@@ -71,6 +82,21 @@ def intensity_options(function: F) -> F:
 def config_with(**flags: str | None) -> Config:
     """Return the configuration with flags on top."""
     return load_config().with_flags(flags)
+
+
+def say_unused(config: Config, zones: Sequence[str] = ()) -> list[str]:
+    """Say on standard error which providers the settings name and cannot be used, and why; return the lines."""
+    from lowtide.runtime.grid_choices import grid_choice
+    from lowtide.runtime.grid_named import unused_words
+
+    lines = [
+        line
+        for zone in zones or (None,)
+        for line in unused_words(grid_choice(config.with_flags({"zone": zone}), is_lenient=True), config)
+    ]
+    for line in (once := list(dict.fromkeys(lines))):
+        click.echo(f"lowtide: {line}", err=True)
+    return once
 
 
 def closed_ledger(config: Config) -> Ledger:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lowtide.cli.options import config_with, emit_json, json_option, ledger_option
+from lowtide.cli.options import config_with, emit_json, json_option, ledger_option, say_unused
+from lowtide.model.energy import BOUNDARIES
 
 if TYPE_CHECKING:
     from lowtide.runtime.config import Config
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: lowtide plan --duration 6h --power 300W --zone DE --within 24h")
 @click.option("--duration", metavar="D", help="How long the job takes at throughput 1.")
-@click.option("--power", metavar="W", help="Power of the whole job at the node, like 300W or 2.4kW.")
+@click.option("--power", metavar="W", help="Power of the whole job, like 300W or 2.4kW.")
+@click.option(
+    "--boundary", type=click.Choice(BOUNDARIES), help="What --power or --points contains (default: node)."
+)
 @click.option("--gpus", metavar="NxNAME", help="Estimate the power from accelerators, like 8xV100.")
 @click.option(
     "--load", metavar="PCT", help="Mean power of each over its TDP, like 0.8 (default: 1, a maximum)."
@@ -96,23 +100,31 @@ if TYPE_CHECKING:
 @click.option("--provider", metavar="NAME", help="Where intensity comes from (default: best).")
 @click.option("--basis", metavar="average|marginal", help="What to minimise (default: average).")
 @click.option("--factors", metavar="lifecycle|direct", help="Lifecycle (default) or direct factors.")
+@click.option("--market", metavar="FILE|G", help="Contracts, for the market-based account of each plan.")
 @json_option
 @ledger_option
 def plan(as_json: bool, plot: str | None, **options: Any) -> None:
     """Say when, where and how hard to run a job so that it emits least, and what that saves."""
     from lowtide.runtime.planning import PlanRequest, plan_request
 
-    flags = {name: options.pop(name) for name in ("intensity", "provider", "basis", "factors", "ledger")}
+    flags = {
+        name: options.pop(name) for name in ("intensity", "provider", "basis", "factors", "market", "ledger")
+    }
     config = config_with(**flags)
     request = PlanRequest(**options)
     ledger = _ledger(config) if request.like or request.past_runs else None
     planned = plan_request(request, config, ledger=ledger)
+    problems = say_unused(config, request.zones)
     if plot is not None:
         _draw(planned, plot)
     if as_json:
         from lowtide.reporting.plans_json import plans_plain
 
-        emit_json(plans_plain(planned.found) | _learnt_plain(planned))
+        emit_json(
+            plans_plain(planned.found)
+            | {"boundary": planned.boundary, "problems": problems}
+            | _learnt_plain(planned)
+        )
         return
     from lowtide.reporting.plans import plans_text
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from lowtide.cli.options import config_with, intensity_options, ledger_option
+from lowtide.cli.options import config_with, emit_json, intensity_options, json_option, ledger_option
 from lowtide.errors import InputError
 
 
@@ -25,24 +25,32 @@ def record(context: click.Context) -> None:
 @click.option("--interval", metavar="D", help="Time between readings (default 1s).")
 @click.option("--scan", default="5s", show_default=True, help="Time between scans of the processes.")
 @click.option("--sensors", metavar="auto|LIST", help="Which sensors to read (default auto).")
+@json_option
 @ledger_option
 def start(
     lasting: str | None = None,
     interval: str | None = None,
     scan: str = "5s",
     sensors: str | None = None,
+    as_json: bool = False,
     ledger: str | None = None,
 ) -> None:
-    """Record this machine and what its processes use until Ctrl-C: one for a node, as a service."""
-    from lowtide.quantities import parse_duration_s
-    from lowtide.runtime.node_recorder import record_node
+    """Record this machine and what its processes use until Ctrl-C: one for a node, as a service.
 
-    record_node(
-        config_with(interval=interval, sensors=sensors, ledger=ledger),
+    With --json standard output says at the end what was recorded, and where it is.
+    """
+    from lowtide.quantities import parse_duration_s
+    from lowtide.runtime.node_recorder import record_node, recording_plain
+
+    config = config_with(interval=interval, sensors=sensors, ledger=ledger)
+    run_id = record_node(
+        config,
         say=lambda line: click.echo(line, file=sys.stderr),
         lasting_s=None if lasting is None else parse_duration_s(lasting, bare_unit_s=1.0),
         scan_every_s=parse_duration_s(scan, bare_unit_s=1.0),
     )
+    if as_json:
+        emit_json(recording_plain(config, run_id))
 
 
 @record.command(
@@ -59,6 +67,7 @@ def start(
 @click.option("--host", metavar="NAME", help="Another node of the same ledger.")
 @click.option("--name", metavar="NAME", help="What the run is called.")
 @intensity_options
+@json_option
 @ledger_option
 def cut(
     start: str | None,
@@ -71,6 +80,7 @@ def cut(
     gpus: tuple[str, ...],
     host: str | None,
     name: str | None,
+    as_json: bool,
     **flags: Any,
 ) -> None:
     """Make a run of a stretch of what `lowtide record` has recorded."""
@@ -92,6 +102,12 @@ def cut(
         share=share,
         gpus=gpus,
     )
+    if as_json:
+        from lowtide.reporting.view import view_plain
+        from lowtide.runtime.views import read_view
+
+        emit_json(view_plain(read_view(ledger, run_id)))
+        return
     for line in summary_lines(ledger, run_id):
         click.echo(line)
 

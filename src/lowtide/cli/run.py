@@ -39,9 +39,11 @@ REFUSED = 125
     show_default=True,
     help="What belongs to the run: the command's processes, or all in lowtide's control group.",
 )
-@click.option("--per", metavar="N:UNIT", help="Functional unit of the SCI, like 1e9:token.")
+@click.option(
+    "--per", metavar="N:UNIT", help="Unit of the SCI, like 1e9:token; COMMAND counts it with lowtide.count."
+)
 @click.option("--summary", metavar="FILE", help="Write the JSON of `show` there at the end.")
-@click.option("--strict", is_flag=True, help="In a batch job too, refuse a wrong zone.")
+@click.option("--strict", is_flag=True, help="Refuse a wrong zone without a terminal too.")
 @click.option("--quiet", is_flag=True, help="Do not print the four lines.")
 @click.option(
     "--when", type=click.Choice(["green"]), help="Start when the grid is green: within 24h unless bounded."
@@ -57,9 +59,22 @@ REFUSED = 125
 @click.option("--min-saving", metavar="PCT", help="A smaller saving is not worth waiting (default 3%).")
 @click.option(
     "--pause",
-    type=click.Choice(["none", "freeze"]),
-    help="Only shift its start (none, the default), or stop and continue its processes too (freeze).",
+    type=click.Choice(["none", "freeze", "checkpoint"]),
+    help="Only shift its start (none, the default); stop and continue its processes too (freeze); or ask it to save "
+    "and leave, and start it again (checkpoint).",
 )
+@click.option(
+    "--pause-signal", metavar="NAME", help="Asks a job that looks for no pause file to save (default TERM)."
+)
+@click.option("--grace", metavar="D", help="How long it may take to save and leave (default 60s).")
+@click.option(
+    "--resume-time", metavar="D", help="From its start to its first step (default: measured as it starts)."
+)
+@click.option("--progress-file", metavar="FILE", help="A log that tells how far it is.")
+@click.option(
+    "--progress-pattern", metavar="REGEX", help="Where in it: one group for units done, one for all of them."
+)
+@click.option("--work-units", metavar="N", type=float, help="All of them, where the pattern has one group.")
 @click.option("--history", metavar="FILE", help="Past intensity that a forecast is made from.")
 @click.option("--forecast", metavar="NAME|FILE", help="How, or a provider's forecasts (default: auto).")
 @click.option("--hold-allocation", is_flag=True, help="Wait even inside a batch allocation.")
@@ -116,7 +131,8 @@ def _green(options: dict[str, Any]) -> GreenAsked:
     from lowtide.runtime.green import GreenAsked
 
     names = ("within", "deadline", "slack", "start_within", "duration", "margin", "min_saving", "pause",
-             "history", "forecast", "hold_allocation")  # fmt: skip
+             "history", "forecast", "hold_allocation", "pause_signal", "grace", "resume_time", "progress_file",
+             "progress_pattern", "work_units")  # fmt: skip
     return GreenAsked(
         when_green=options.pop("when") is not None, **{name: options.pop(name) for name in names}
     )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import click
+from click.core import ParameterSource
 
 from lowtide.cli.options import closed_ledger, config_with, emit_json, json_option, ledger_option, table
 from lowtide.errors import LowtideError
 
 
 @click.command(epilog="Example: lowtide runs --limit 5")
-@click.option("--limit", "-n", default=20, show_default=True, help="How many, the latest.")
+@click.option(
+    "--limit", "-n", type=click.IntRange(min=1), default=20, show_default=True, help="How many, the latest."
+)
 @click.option("--name", metavar="NAME", help="Only runs of that name.")
 @json_option
 @ledger_option
@@ -77,7 +80,9 @@ def count_of(n: int, noun: str) -> str:
 def verify(run: str, as_json: bool, ledger: str | None) -> int:
     """Recompute RUN's bill from its raw readings and kept intensity, to the digit; exit 1 if it differs."""
     from lowtide.runtime.billing import verify as verify_run
+    from lowtide.runtime.isolate import keep_freed_memory
 
+    keep_freed_memory()
     store = closed_ledger(config_with(ledger=ledger))
     result = verify_run(store, store.find(run))
     if as_json:
@@ -103,12 +108,18 @@ def verify(run: str, as_json: bool, ledger: str | None) -> int:
     show_default=True,
     help="csv: power over time; json: the bill with the intensity it was joined with.",
 )
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @ledger_option
-def export(run: str, form: str, ledger: str | None) -> None:
+@click.pass_context
+def export(context: click.Context, run: str, form: str, as_json: bool, ledger: str | None) -> None:
     """Write RUN's power series or its bill to standard output."""
     from lowtide.reporting.power_csv import power_csv
     from lowtide.stores.records import read_record
 
+    if as_json:
+        if form == "csv" and context.get_parameter_source("form") is ParameterSource.COMMANDLINE:
+            raise click.UsageError("--json is --format json; leave out one of --json and --format csv")
+        form = "json"
     store = closed_ledger(config_with(ledger=ledger))
     run_id = store.find(run)
     if form == "csv":

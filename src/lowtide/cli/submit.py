@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.core import ParameterSource
 
 from lowtide.cli.options import config_with, emit_json, json_option, ledger_option, table
+from lowtide.cli.submit_bill import show_bill
+from lowtide.cli.submit_elsewhere import ELSEWHERE_OPTIONS, elsewhere_of, elsewhere_options, submit_elsewhere
+from lowtide.cli.submit_sites import move, site_options, sites_request, submit_there
 from lowtide.errors import InputError
+
+if TYPE_CHECKING:
+    from lowtide.executors.slurm import SlurmJob
+    from lowtide.runtime.config import Config
+    from lowtide.stores.ledger import Ledger
 
 _GROUPS: Final = (
     ("within", "deadline", "slack", "start_within"),
@@ -18,8 +26,10 @@ _GROUPS: Final = (
     ("power", "gpus", "like", "past_runs"),
 )
 """Options that stand against each other: one on the command line drops all of its group from the script."""
-_FLAGS: Final = ("zone", "intensity", "provider", "basis", "factors", "pue", "site", "ledger")
-_NOT_IN_SCRIPT: Final = ("dry_run", "as_json", "listing", "replanning", "ledger", "words")
+_FLAGS: Final = ("zone", "intensity", "provider", "basis", "factors", "pue", "ledger")
+_NOT_IN_SCRIPT: Final = (
+    "dry_run", "as_json", "listing", "replanning", "moving", "bill", "ledger", "words", *ELSEWHERE_OPTIONS
+)  # fmt: skip
 
 
 @click.command(
@@ -45,10 +55,14 @@ _NOT_IN_SCRIPT: Final = ("dry_run", "as_json", "listing", "replanning", "ledger"
 @click.option(
     "--pause",
     default="none",
-    metavar="none|freeze",
+    metavar="none|freeze|checkpoint",
     show_default=True,
-    help="Whether `lowtide agent --slurm` may stop and continue it.",
+    help="Whether `lowtide agent --slurm` may stop and continue it (freeze), or it saves and comes back.",
 )
+@click.option(
+    "--pause-signal", metavar="SIG", help="What tells its steps to save; B:SIG for the script alone."
+)
+@click.option("--grace", metavar="D", help="How long a job has to save and leave (default: 60s).")
 @click.option("--name", metavar="NAME", help="Runs to learn the duration from (default: the job's name).")
 @click.option("--zone", metavar="KEY", help="Where the power is drawn: DE, US-CAL-CISO, aws:us-west-2.")
 @click.option("--intensity", metavar="FILE|G", help="A CSV or Parquet file, or a constant in g/kWh.")
@@ -56,8 +70,10 @@ _NOT_IN_SCRIPT: Final = ("dry_run", "as_json", "listing", "replanning", "ledger"
 @click.option("--basis", metavar="average|marginal", help="What to minimise (default: average).")
 @click.option("--factors", metavar="lifecycle|direct", help="Lifecycle (default) or direct factors.")
 @click.option("--pue", metavar="X", help="Power usage effectiveness; without it grams are of the node.")
-@click.option("--site", metavar="NAME", help="A [site.NAME] table of lowtide.toml.")
+@site_options
+@elsewhere_options
 @click.option("--dry-run", is_flag=True, help="Plan, say what would be done, and submit nothing.")
+@click.option("--bill", metavar="JOB", help="What a job came to, all of its starts, against its plan.")
 @click.option("--list", "listing", is_flag=True, help="Your submitted jobs that have not ended.")
 @click.option(
     "--replan", "replanning", is_flag=True, help="Move the starts of waiting jobs to what is known now."
@@ -74,8 +90,30 @@ def submit(context: click.Context, /, as_json: bool, listing: bool, replanning: 
     Options stand before the script; what follows it goes to sbatch as given, and what follows -- to the script.
     Lines like `#LOWTIDE --within 48h` in the script say the same; the command line wins. Standard output
     is sbatch's own line, "Submitted batch job N"; the promise is one line on standard error.
+
+    With `--on kubernetes job.yaml` or `--on ray -- python train.py` the job is held there until
+    `lowtide agent --kubernetes` or `--ray` starts it; standard output is its tag.
     """
     words: tuple[str, ...] = options.pop("words")
+    moving, billed = options.pop("moving"), options.pop("bill")
+    there = elsewhere_of(options)
+    if there is not None:
+        if moving is not None or billed is not None:
+            raise InputError("--move and --bill are for Slurm; leave them out, or --on")
+        return submit_elsewhere(
+            there, options, words, as_json=as_json, listing=listing, replanning=replanning
+        )
+    if billed is not None:
+        if words or listing or replanning or moving is not None:
+            raise InputError("--bill JOB stands alone: leave out the script, --list, --replan and --move")
+        return show_bill(
+            _ledger(config_with(**{name: options[name] for name in _FLAGS})), billed, as_json=as_json
+        )
+    if moving is not None:
+        if words or listing or replanning:
+            raise InputError("--move JOB --site NAME stands alone: leave out the script, --list and --replan")
+        config = config_with(**{name: options[name] for name in _FLAGS})
+        return move(moving, options["sites"], options["grace"], config, ledger=_ledger(config), say=_say)
     if listing or replanning:
         if words or (listing and replanning):
             raise InputError("--list and --replan stand alone: leave out the other and the script")
@@ -92,18 +130,24 @@ def submit(context: click.Context, /, as_json: bool, listing: bool, replanning: 
 def _submit(options: dict[str, Any], words: tuple[str, ...], as_json: bool) -> int:
     from lowtide.executors.job_scripts import has_word
     from lowtide.executors.slurm import Slurm
-    from lowtide.runtime.prepare import ledger_of
     from lowtide.runtime.submitting import SubmitRequest, plan_submission, submit
     from lowtide.runtime.submitting_text import promise_line, promise_plain
 
-    dry_run = options.pop("dry_run")
+    dry_run, names = options.pop("dry_run"), options.pop("sites")
     config = config_with(**{name: options.pop(name) for name in _FLAGS})
+    sites = sites_request(options, names, config)
+    if sites is None and names:
+        config = config.with_flags({"site": names[0]})
     script, rest = words[0], list(words[1:])
     cut = rest.index("--") if "--" in rest else len(rest)
     request = SubmitRequest(
         script=script, words=tuple(rest[:cut]), arguments=tuple(rest[cut + 1 :]), **options
     )
-    ledger = ledger_of(config)
+    ledger = _ledger(config)
+    if sites is not None:
+        return submit_there(
+            request, sites, config, ledger=ledger, dry_run=dry_run, as_json=as_json, say=_say
+        )  # fmt: skip
     planned = plan_submission(request, config, ledger=ledger, env=os.environ, now_ns=time.time_ns())
     if as_json:
         emit_json(promise_plain(planned.promise, planned.notes))
@@ -119,6 +163,12 @@ def _submit(options: dict[str, Any], words: tuple[str, ...], as_json: bool) -> i
         click.echo(f"{promise.job_id}" if parsable else f"Submitted batch job {promise.job_id}")
     _say(promise_line(promise))
     return 0
+
+
+def _ledger(config: Config) -> Ledger:
+    from lowtide.runtime.prepare import ledger_of
+
+    return ledger_of(config)
 
 
 def _say(line: str) -> None:
@@ -155,16 +205,25 @@ def _given(context: click.Context) -> set[str]:
 
 
 def _list(options: dict[str, Any], as_json: bool) -> int:
-    from lowtide.executors.slurm import Slurm
     from lowtide.runtime.submitting_promise import read_comment
+    from lowtide.runtime.submitting_sites_found import listed
+    from lowtide.runtime.submitting_sites_text import listed_row, listed_site_plain
     from lowtide.runtime.submitting_text import listed_plain, short_instant
 
-    config_with(**{name: options[name] for name in _FLAGS})
-    found = [(job, tag) for job in Slurm().jobs() if (tag := read_comment(job.comment)) is not None]
+    at_sites = listed(
+        _ledger(config_with(**{name: options[name] for name in _FLAGS})), env=os.environ, say=_say
+    )
+    known = {one.kept.tag for one in at_sites}
+    found = [
+        (job, tag)
+        for job in _local_jobs(bool(at_sites))
+        if (tag := read_comment(job.comment)) is not None and not any(one in job.comment for one in known)
+    ]
     if as_json:
-        emit_json(listed_plain(found))
+        here = [{**one, "site": None} for one in listed_plain(found)]
+        emit_json([*here, *(listed_site_plain(one) for one in at_sites)])
         return 0
-    if not found:
+    if not found and not at_sites:
         _say("lowtide: no submitted job is waiting or running")
         return 0
     rows = [
@@ -180,19 +239,32 @@ def _list(options: dict[str, Any], as_json: bool) -> int:
         ]
         for job, tag in found
     ]
-    header = ("job", "name", "state", "reason", "start", "deadline", "zone", "promised")
+    header = ["job", "name", "state", "reason", "start", "deadline", "zone", "promised"]
+    if at_sites:
+        rows = [[*row, ""] for row in rows] + [listed_row(one) for one in at_sites]
+        header.append("site")
     click.echo(table(header, rows, right=(7,)))
     return 0
+
+
+def _local_jobs(maybe_none: bool) -> list[SlurmJob]:
+    """Return my jobs of this machine's Slurm; none where it has no Slurm and the jobs are at sites."""
+    import shutil
+
+    from lowtide.executors.slurm import Slurm
+
+    return [] if maybe_none and shutil.which("squeue") is None else Slurm().jobs()
 
 
 def _replan(options: dict[str, Any], as_json: bool) -> int:
     from lowtide.executors.slurm import Slurm
     from lowtide.runtime.agent import Agent
-    from lowtide.runtime.prepare import ledger_of
+    from lowtide.runtime.submitting_sites_replan import replan_sites
 
     if as_json:
         raise InputError("--json goes with --dry-run or --list")
-    ledger = ledger_of(config_with(**{name: options[name] for name in _FLAGS}))
+    ledger = _ledger(config_with(**{name: options[name] for name in _FLAGS}))
+    n_failed = replan_sites(ledger, env=os.environ, say=_say)
     with Agent(ledger, Slurm(), say=_say) as agent:
         agent.round(may_freeze=False)
-    return 1 if agent.n_failed else 0
+    return 1 if agent.n_failed or n_failed else 0

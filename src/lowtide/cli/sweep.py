@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lowtide.cli.options import config_with, emit_json, json_option, table
+from lowtide.cli.options import config_with, emit_json, json_option, say_unused, table
 from lowtide.errors import InputError
-from lowtide.quantities import parse_duration_s, parse_energy_kwh, parse_power_w
+from lowtide.quantities import parse_duration_s, parse_energy_kwh, parse_power_w, said_of
 
 if TYPE_CHECKING:
     from lowtide.planning.swept import SweepJob
@@ -57,6 +57,7 @@ def sweep(zones: tuple[str, ...], start: str | None, end: str | None, csv_file: 
     how["slacks"] = how["slacks"] or ("24h",)
     how["policies"] = how["policies"] or ("flexible-start", "pause-resume")
     series = sweeping.intensities_of(config, zones, start=start, end=end)
+    say_unused(config, zones)
     result = sweeping.sweep(wanted, series, **how)
     if csv_file is not None:
         from lowtide.stores.codec import write_bytes
@@ -67,7 +68,7 @@ def sweep(zones: tuple[str, ...], start: str | None, end: str | None, csv_file: 
         emit_json(result.to_plain())
         return
     click.echo(swept_words(result))
-    click.echo(table(HEADER, sweep_cells(result), right=(4, 5, 6, 7, 8)))
+    click.echo(table(HEADER, sweep_cells(result), right=(4, 5, 6, 7, 8, 9)))
     for note in sweep_notes(result):
         click.echo(note)
 
@@ -91,8 +92,8 @@ def _jobs(
         raise InputError("--energy is that of one job; with several give --power, or --jobs FILE")
     jobs = []
     for duration in durations:
-        duration_s = parse_duration_s(duration)
-        kwh = 1.0 if energy is None else parse_energy_kwh(energy)
-        kwh = kwh if power is None else parse_power_w(power) * duration_s / 3.6e6
+        duration_s = said_of("--duration", duration, parse_duration_s)
+        kwh = 1.0 if energy is None else said_of("--energy", energy, parse_energy_kwh)
+        kwh = kwh if power is None else said_of("--power", power, parse_power_w) * duration_s / 3.6e6
         jobs.append(SweepJob(name=duration.strip(), duration_s=duration_s, energy_kwh=kwh))
     return jobs

@@ -87,13 +87,21 @@ class Factor:
             raise InputError(f"{self.name} must be above 0, got {self.amount.low:g} {self.unit}")
 
 
-def parse_ranged(text: str, *, name: str) -> Ranged:
+def parse_ranged(text: str, *, name: str, typed: str | None = None) -> Ranged:
     """Return the number in ``0.4``, ``0.3..0.5`` (geometric mean between) or ``0.3..0.4..0.5``; ``40%`` works.
+
+    Parameters
+    ----------
+    text : str
+    name : str
+        The flag it was given to.
+    typed : str, optional
+        What the user wrote, where `text` is in another unit.
 
     Raises
     ------
     QuantityError
-        If it cannot be read.
+        If it cannot be read, or is not in order.
 
     Examples
     --------
@@ -106,6 +114,10 @@ def parse_ranged(text: str, *, name: str) -> Ranged:
         raise QuantityError(
             f"{name}: cannot read {text!r}; write a number like 0.4, or a range like 0.3..0.5"
         ) from error
+    if numbers != sorted(numbers):
+        parts = (typed or text).split("..")
+        right = "..".join(part for _, part in sorted(zip(numbers, parts, strict=True)))
+        raise QuantityError(f"{name}: the range {typed or text!r} must rise; write it like {right}")
     if len(numbers) == 1:
         return Ranged.exact(numbers[0])
     if len(numbers) == 2:
@@ -113,7 +125,7 @@ def parse_ranged(text: str, *, name: str) -> Ranged:
         return Ranged(value=math.sqrt(max(0.0, low * high)), low=low, high=high)
     if len(numbers) == 3:
         return Ranged(low=numbers[0], value=numbers[1], high=numbers[2])
-    raise QuantityError(f"{name}: {text!r} has too many parts; write low..high or low..value..high")
+    raise QuantityError(f"{name}: {typed or text!r} has too many parts; write low..high or low..value..high")
 
 
 def _number(text: str) -> float:

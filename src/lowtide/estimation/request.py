@@ -69,7 +69,7 @@ def parse_hours(text: str) -> Ranged:
     (355.2, 36.0)
     """
     parts = [parse_duration_s(part, bare_unit_s=3600.0) / 3600.0 for part in text.split("..")]
-    return parse_ranged("..".join(repr(part) for part in parts), name="--duration")
+    return parse_ranged("..".join(repr(part) for part in parts), name="--duration", typed=text)
 
 
 def parse_power_per_gpu(text: str) -> Ranged:
@@ -83,4 +83,4 @@ def parse_power_per_gpu(text: str) -> Ranged:
     from lowtide.quantities import parse_power_w
 
     watts = [parse_power_w(part) for part in text.split("..")]
-    return parse_ranged("..".join(repr(w) for w in watts), name="--power-per-gpu")
+    return parse_ranged("..".join(repr(w) for w in watts), name="--power-per-gpu", typed=text)

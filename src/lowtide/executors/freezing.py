@@ -20,7 +20,7 @@ from typing import Final
 
 from lowtide.errors import ExecutorError
 
-__all__ = ["CgroupFreezer", "Freezer", "TreeFreezer", "is_frozen", "thaw"]
+__all__ = ["CgroupFreezer", "Freezer", "TreeFreezer", "is_frozen", "make_group", "remove_group", "thaw"]
 
 _STABLE_LOOKS: Final = 2
 _MOST_LOOKS: Final = 200
@@ -178,6 +178,48 @@ class CgroupFreezer:
 
 Freezer = TreeFreezer | CgroupFreezer
 """Either way of freezing."""
+
+
+def make_group(name: str, *, root: str = "/") -> str | None:
+    """Return the folder of a new control group that can be frozen, below the one we are in; None where none may be.
+
+    A process joins it by writing 0 to its ``cgroup.procs``. Version 2 first, then the freezer of version 1.
+    """
+    try:
+        with open(os.path.join(root, "proc/self/cgroup"), encoding="ascii") as file:
+            lines = [line.rstrip("\n").split(":", 2) for line in file]
+    except (OSError, ValueError):
+        return None
+    mount = os.path.join(root, "sys/fs/cgroup")
+    places = [("unified", path) for number, _, path in lines if number == "0"]
+    places += [("", path) for number, _, path in lines if number == "0"]
+    places += [("freezer", path) for _, names, path in lines if "freezer" in names.split(",")]
+    for hierarchy, path in places:
+        folder = "/".join(part.strip("/") for part in (mount, hierarchy, path, name) if part.strip("/"))
+        if (made := _made(f"/{folder}")) is not None:
+            return made
+    return None
+
+
+def _made(folder: str) -> str | None:
+    try:
+        os.mkdir(folder)
+    except FileExistsError:
+        pass  # left by a supervisor of this run that was killed
+    except OSError:
+        return None
+    if _switch(folder) is not None and os.access(f"{folder}/cgroup.procs", os.W_OK):
+        return folder
+    remove_group(folder)
+    return None
+
+
+def remove_group(folder: str) -> None:
+    """Remove a group that nobody is in; one that is still needed, or gone, is left."""
+    try:
+        os.rmdir(folder)
+    except OSError:
+        return
 
 
 def is_frozen(journal: str) -> bool:

@@ -7,20 +7,23 @@ it is for operators, and it frees the CPUs for others.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from lowtide.errors import ExecutorError
 from lowtide.executors.slurm_jobs import SQUEUE_FORMAT, SlurmJob, listed_job, shown_job
+from lowtide.executors.slurm_json import PastGo, json_jobs, past_goes
 
 __all__ = ["Slurm", "SlurmJob"]
 
 _TIMEOUT_S: Final = 60.0
 _SIGNAL_TIMEOUT_S: Final = 20.0
 """scancel tries for a minute and a half to signal a job that does not run; nobody should wait for that."""
+_CRED_EXPIRE_S: Final = 120.0
 _AT_ONCE: Final = 100
 """Jobs named in one command."""
 
@@ -38,7 +41,7 @@ class Slurm:
 
     def __init__(self, *, env: Mapping[str, str] | None = None, timeout_s: float = _TIMEOUT_S) -> None:
         self._plain = dict(os.environ if env is None else env)
-        self._env = {**self._plain, "SLURM_TIME_FORMAT": "%s", "LC_ALL": "C"}
+        self._env = {**self._plain, "SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "0", "LC_ALL": "C"}
         self._timeout_s = timeout_s
 
     def submit(
@@ -92,8 +95,8 @@ class Slurm:
             raise ExecutorError(f"sbatch did not name the job it made: {said.strip()!r}")
         return int(number)
 
-    def job(self, job_id: int) -> SlurmJob | None:
-        """Return a job, None when the controller has forgotten it or never knew it."""
+    def job(self, job_id: int | str) -> SlurmJob | None:
+        """Return a job, None when the controller has forgotten it or never knew it; ``12_3`` is a task of an array."""
         try:
             said = self._run(["scontrol", "--oneliner", "show", "job", str(job_id)])
         except ExecutorError as error:
@@ -117,9 +120,24 @@ class Slurm:
         said = self._run(["squeue", "--noheader", f"--user={user}", f"--format={SQUEUE_FORMAT}"])
         return [listed_job(line) for line in said.splitlines() if line.strip()]
 
-    def set_begin(self, job_id: int | Sequence[int], begin_ns: int) -> None:
+    def detailed(self, *, uid: int | None = None) -> list[SlurmJob]:
+        """Return the same jobs with their restarts and exit codes, from ``squeue --json``: slower for many."""
+        user = os.getuid() if uid is None else uid
+        found = json_jobs(self._run(["squeue", "--json", f"--user={user}"]), uid=user)
+        return [job for job in found if not job.has_ended]
+
+    def past(self, job_id: int | str) -> list[PastGo]:
+        """Return all starts of a job that the accounting knows, requeued ones too; none without accounting."""
+        try:
+            return past_goes(self._run(["sacct", "--json", "--duplicates", "--jobs", str(job_id)]))
+        except ExecutorError as error:
+            if "accounting storage is disabled" in str(error).lower():
+                return []
+            raise
+
+    def set_begin(self, job_id: int | str | Sequence[int | str], begin_ns: int) -> None:
         """Let a pending job, or several, start not before an instant [ns]."""
-        ids = [job_id] if isinstance(job_id, int) else list(job_id)
+        ids = [job_id] if isinstance(job_id, int | str) else list(job_id)
         for i in range(0, len(ids), _AT_ONCE):
             named = ",".join(map(str, ids[i : i + _AT_ONCE]))
             self._run(["scontrol", "update", f"jobid={named}", f"StartTime={self._time(begin_ns)}"])
@@ -132,9 +150,24 @@ class Slurm:
         """Let a held job start."""
         self._run(["scontrol", "release", str(job_id)])
 
-    def requeue(self, job_id: int, *, hold: bool = False) -> None:
-        """End a running job with SIGTERM and put it back into the queue, on hold if asked."""
+    def requeue(self, job_id: int | str, *, hold: bool = False) -> None:
+        """End a running job with SIGTERM and put it back into the queue, on hold if asked.
+
+        It does not start again before :meth:`requeue_delay_s` are over, whatever its begin time says.
+        """
         self._run(["scontrol", "requeuehold" if hold else "requeue", str(job_id)])
+
+    def requeue_delay_s(self) -> float:
+        """Return how long a requeued job waits at the least [s]: until the credentials of its last go have expired.
+
+        A second more than ``cred_expire`` of ``AuthInfo``; two minutes where Slurm does not say.
+        """
+        try:
+            said = self._run(["scontrol", "show", "config"])
+        except ExecutorError:
+            return _CRED_EXPIRE_S + 1.0
+        found = re.search(r"^AuthInfo\s*=.*?\bcred_expire=(\d+)", said, flags=re.MULTILINE)
+        return (float(found[1]) if found else _CRED_EXPIRE_S) + 1.0
 
     def stop(self, job_id: int | str) -> None:
         """Stop all processes of a running job where they are; Slurm still counts its time."""
@@ -144,10 +177,13 @@ class Slurm:
         """Let a stopped job go on."""
         self.signal(job_id, "CONT")
 
-    def signal(self, job_id: int | str, name: str, *, script_too: bool = True) -> None:
-        """Send a signal to the steps of a running job, and to its script; ``12_3`` is a task of an array."""
-        full = ["--full"] if script_too else []
-        self._run(["scancel", f"--signal={name}", *full, str(job_id)], timeout_s=_SIGNAL_TIMEOUT_S)
+    def signal(self, job_id: int | str, name: str, *, to: Literal["all", "steps", "script"] = "all") -> None:
+        """Send a signal to a running job; ``12_3`` is a task of an array.
+
+        To all of its processes, or to those of its steps, or to the batch script's shell alone.
+        """
+        which = {"all": ["--full"], "steps": [], "script": ["--batch"]}[to]
+        self._run(["scancel", f"--signal={name}", *which, str(job_id)], timeout_s=_SIGNAL_TIMEOUT_S)
 
     def cancel(self, job_id: int) -> None:
         """End a job for good."""
@@ -184,5 +220,10 @@ class Slurm:
         except subprocess.TimeoutExpired as error:
             raise ExecutorError(f"{what} did not answer within {timeout_s:g} s; is slurmctld up?") from error
         if done.returncode:
-            raise ExecutorError(f"{what} failed: {(done.stderr or done.stdout).strip() or done.returncode}")
+            said = (done.stderr or done.stdout).strip()
+            if "Could not establish a configuration source" in said:
+                raise ExecutorError(
+                    f"{command[0]} finds no configuration of Slurm here; set SLURM_CONF, or ask on a login node"
+                )
+            raise ExecutorError(f"{what} failed: {'; '.join(said.splitlines()) or done.returncode}")
         return done

@@ -71,6 +71,14 @@ class SlurmJob:
         return f"{self.array_job_id}_{self.array_tasks}" if self.array_tasks.isdigit() else str(self.job_id)
 
     @property
+    def target(self) -> int | str:
+        """What commands call this job, or this part of an array, and no other part of it."""
+        if not self.array_tasks:
+            return self.job_id
+        tasks = self.array_tasks.partition("%")[0]
+        return self.label if tasks.isdigit() else f"{self.array_job_id}_[{tasks}]"
+
+    @property
     def has_ended(self) -> bool:
         """Whether it will do no more by itself."""
         return self.state in _ENDED

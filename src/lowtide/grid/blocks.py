@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lowtide.errors import DataFileError
+from lowtide.grid.choosing import unread_unit
 from lowtide.grid.columns import UNITS_READ, scale_of_unit
 from lowtide.grid.intensity_table import FileNotes
 from lowtide.grid.layout import Layout
@@ -176,8 +177,7 @@ def _scale(source: Source, layout: Layout) -> float:
         if scale is None:
             raise source.refuse(f"{unit!r} is not read; {UNITS_READ} are", column=layout.unit)
     if scale is None:
-        name = layout.values[0].name
-        raise source.refuse(f"column {name!r}: its unit is not read; {UNITS_READ} are")
+        raise source.refuse(unread_unit(layout.values[0].name))
     return scale
 
 
@@ -267,7 +267,7 @@ def _refuse_negative(source: Source, layout: Layout, block: _Block) -> None:
     j, i = np.argwhere(block.values < 0)[0].tolist()
     raise source.refuse(
         f"{block.values[j, i]:g} g/kWh is negative, which an average intensity never is; "
-        "for marginal rates ask for basis='marginal'",
+        "for marginal rates pass --basis marginal (basis='marginal')",
         row=block.row(i),
         column=block.columns[j],
     )

@@ -201,6 +201,10 @@ class Cache:
             try:
                 return work(self._opened())
             except sqlite3.OperationalError as error:
+                if os.path.isdir(self._path):
+                    words = f"the cache {self._path} is a folder and must be a file (setting cache, LOWTIDE_CACHE)"
+                    self._set_aside(f"{words}; going on without it", None)
+                    continue
                 self._set_aside(f"the cache {self._path} cannot be used ({error}); going on without it", None)
             except sqlite3.DatabaseError as error:
                 self._set_aside(f"the cache {self._path} is damaged ({error})", self._path)

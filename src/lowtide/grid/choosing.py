@@ -10,7 +10,17 @@ from lowtide.errors import LowtideError
 from lowtide.grid.columns import UNITS_READ, ZONE_KEYS, ValueColumn, column_key, listed, scale_of_unit
 from lowtide.model.signal import Basis, Factors
 
-__all__ = ["ELECTRICITY_MAPS", "NESO", "WATTTIME", "Choice", "Refuse", "Wanted", "author_of", "choose"]
+__all__ = [
+    "ELECTRICITY_MAPS",
+    "NESO",
+    "WATTTIME",
+    "Choice",
+    "Refuse",
+    "Wanted",
+    "author_of",
+    "choose",
+    "unread_unit",
+]
 
 Refuse = Callable[[str], LowtideError]
 """Makes the error to raise from a message."""
@@ -51,6 +61,8 @@ def author_of(keys: Sequence[str], candidates: Sequence[ValueColumn], *, time: i
     words = {word for c in candidates for word in column_key(c.name).split("_")}
     if keys[time] == "point_time" and "value" in keys:
         return WATTTIME
+    if {"moer", "moer_version"} <= set(keys):
+        return WATTTIME  # its older downloads
     graded = "index" in keys and keys.index("index") > time  # a first one numbers the rows
     if graded and {"actual", "forecast"} & words and not set(ZONE_KEYS) & set(keys):
         return NESO
@@ -59,8 +71,17 @@ def author_of(keys: Sequence[str], candidates: Sequence[ValueColumn], *, time: i
     return ""
 
 
-def choose(candidates: Sequence[ValueColumn], *, author: str, wanted: Wanted, refuse: Refuse) -> Choice:
+def choose(
+    candidates: Sequence[ValueColumn],
+    *,
+    author: str,
+    wanted: Wanted,
+    refuse: Refuse,
+    has_units: bool = False,
+) -> Choice:
     """Return which of the columns of intensities to read.
+
+    With `has_units` a column of its own gives the unit, so the names need not.
 
     Raises
     ------
@@ -72,16 +93,26 @@ def choose(candidates: Sequence[ValueColumn], *, author: str, wanted: Wanted, re
     basis = wanted.basis or pool[0].basis or "average"
     pool = _of_factors(pool, wanted.factors, refuse)
     value = _the_one([c for c in pool if not c.forecast] or pool, refuse)
-    if value.scale is None:
-        raise refuse(f"column {value.name!r}: its unit is not read; {UNITS_READ} are")
+    if value.scale is None and not has_units:
+        raise refuse(unread_unit(value.name))
     stand_ins = [c for c in pool if c.forecast and c is not value]
     fallback = stand_ins[0] if len(stand_ins) == 1 else None
     return Choice(value, fallback, basis, wanted.factors or value.factors)
 
 
+def unread_unit(name: str) -> str:
+    """Return what to say of a column whose unit is not read, or not given where it must be."""
+    if column_key(name).endswith("moer"):
+        return (
+            f"column {name!r} gives no unit, and such rates come in lb/MWh as well as in g/kWh; name it "
+            "moer_lb_per_mwh or moer_g_per_kwh, or add a column units"
+        )
+    return f"column {name!r}: its unit is not read; {UNITS_READ} are"
+
+
 def _of_author(column: ValueColumn, author: str) -> ValueColumn:
     """Return a column with what is known of the author's values."""
-    if author == WATTTIME and column_key(column.name) == "value":
+    if author == WATTTIME and column_key(column.name) in ("value", "moer"):
         return replace(column, basis="marginal", scale=scale_of_unit("lb/MWh"))
     if author == NESO:
         return replace(column, basis="average", factors="direct")

@@ -60,6 +60,8 @@ UNITS_READ: Final = "g/kWh, kg/MWh, lb/MWh and lb/kWh"
 _LIFECYCLE: Final = frozenset(("lca", "lifecycle", "life"))
 _DIRECT: Final = frozenset(("direct", "operational"))
 _MARGINAL: Final = frozenset(("marginal", "moer"))
+_NEEDS_UNIT: Final = frozenset(("moer",))
+"""Words for what is published in g/kWh and in lb/MWh alike: numbers under such a name alone mean nothing."""
 _FORECAST: Final = frozenset(("forecast", "forecasted", "predicted"))
 _AVERAGE: Final = frozenset(("average", "avg", "mean"))
 _NOUNS: Final = frozenset(
@@ -92,7 +94,7 @@ class ValueColumn:
         None when the name does not tell.
     factors : {"lifecycle", "direct", "unknown"}
     scale : float or None
-        What turns its numbers into g/kWh; None when the name gives a unit that is not read.
+        What turns its numbers into g/kWh; None when the name gives a unit that is not read, or none where it must.
     forecast : bool
     """
 
@@ -155,7 +157,7 @@ def value_column(name: str, index: int, *, strict: bool = True) -> ValueColumn |
         name=name,
         basis="marginal" if words & _MARGINAL else "average" if averaged else None,
         factors=factors,
-        scale=_scale(unit) if unit else 1.0,
+        scale=_scale(unit) if unit else None if words & _NEEDS_UNIT else 1.0,
         forecast=bool(words & _FORECAST),
     )
 

@@ -6,7 +6,6 @@ proxies are looked up. Only the path of the region is read, never one of credent
 
 from __future__ import annotations
 
-import http.client
 import os
 import time
 from collections.abc import Mapping
@@ -87,7 +86,7 @@ def detect_region(
     base = (base_urls or {}).get(cloud, METADATA_URL)
     try:
         region = _ask(cloud, base, time.monotonic() + total_s)
-    except (OSError, http.client.HTTPException, ValueError):
+    except (OSError, ValueError):
         return None  # no service, not in time, or it answers something else: the place stays unknown
     return CloudPlace(provider=cloud, region=region) if region else None
 
@@ -114,9 +113,11 @@ def _get(base: str, method: str, path: str, headers: Mapping[str, str], until_s:
 
     Raises
     ------
-    OSError, http.client.HTTPException, ValueError
+    OSError, ValueError
         If there is none.
     """
+    import http.client  # loads ssl with it: 50 ms that a machine in no cloud does not spend
+
     parts = urlsplit(base)
     left_s = max(until_s - time.monotonic(), 0.001)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=min(_CONNECT_S, left_s))
@@ -126,6 +127,8 @@ def _get(base: str, method: str, path: str, headers: Mapping[str, str], until_s:
         connection.request(method, path, headers=dict(headers))
         reply = connection.getresponse()
         body = reply.read(_MOST_BYTES).decode("ascii")
+    except http.client.HTTPException as error:
+        raise ValueError(f"no answer ({type(error).__name__})") from error
     finally:
         connection.close()
     text = body.strip()

@@ -89,6 +89,11 @@ class Http:
     _free_at_s: dict[str, float] = field(default_factory=dict)
     _down_until_s: dict[str, tuple[float, str]] = field(default_factory=dict)
 
+    @property
+    def silent(self) -> tuple[str, ...]:
+        """Providers that did not answer, or not in time."""
+        return tuple(self._down_until_s)
+
 
 def converse(provider: Provider, query: Query, *, http: Http, within_s: float | None = None) -> Answer:
     """Hold a provider's conversation about a query and return its answer.
@@ -127,8 +132,8 @@ def _hard(call: _Call, within_s: float) -> Answer:
     thread.start()
     thread.join(within_s)
     if not outcome:
-        call.give_up(f"no answer within {within_s:g} s")
-        raise UnreachableError(f"no answer within {within_s:g} s", provider=call.provider.name)
+        call.give_up(f"no answer within {within_s:.2g} s")
+        raise UnreachableError(f"no answer within {within_s:.2g} s", provider=call.provider.name)
     if isinstance(outcome[0], BaseException):
         raise outcome[0]
     return outcome[0]

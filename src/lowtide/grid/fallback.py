@@ -7,7 +7,7 @@ status of each step says what it is, and the range grows by the share of what st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from math import sqrt
 from typing import TYPE_CHECKING, Final
@@ -90,6 +90,8 @@ def find_intensity(
     factors: KnownFactors = "lifecycle",
     until_s: float | None = None,
     why_offline: str = "offline",
+    known_problems: Sequence[str] = (),
+    only: bool = False,
 ) -> Found:
     """Return the best intensity of a zone over a window.
 
@@ -110,6 +112,10 @@ def find_intensity(
         Instant of `http.monotonic` at which asking ends.
     why_offline : str
         Why nobody is asked.
+    known_problems : sequence of str
+        Why providers that were named are not among `providers`.
+    only : bool
+        Whether nobody else's values may stand in; the typical profile may.
 
     Raises
     ------
@@ -117,7 +123,7 @@ def find_intensity(
         If nothing at all is known of the zone, or nothing on that basis.
     """
     mixture = Mixture(edges=np.array(window, dtype=np.int64))
-    problems: list[str] = []
+    problems = list(known_problems)
     notes: list[str] = []
     for i, provider in enumerate(providers):
         if cache is None or mixture.is_full:
@@ -133,8 +139,9 @@ def find_intensity(
     if cache is not None and not mixture.is_full:
         if http is None and providers:
             problems.append(f"{why_offline}: the cache lacks {_lacking(mixture)}")
-        _fill_last_cached(mixture, zone, window, cache, basis, factors)
-        _fill_days_before(mixture, zone, window, cache, basis, factors)
+        own = {provider.name for provider in providers} if only else None
+        _fill_last_cached(mixture, zone, window, cache, basis, factors, own)
+        _fill_days_before(mixture, zone, window, cache, basis, factors, own)
     if basis == "average" and not mixture.is_full:
         _fill_typical(mixture, zone, window, factors, problems)
     if not mixture.parts:
@@ -191,14 +198,20 @@ def _part(kind: Kind, name: str, signal: Signal, series: IntensitySeries) -> Par
 
 
 def _fill_last_cached(
-    mixture: Mixture, zone: str, window: Window, cache: Cache, basis: Basis, factors: KnownFactors
+    mixture: Mixture,
+    zone: str,
+    window: Window,
+    cache: Cache,
+    basis: Basis,
+    factors: KnownFactors,
+    only: Set[str] | None,
 ) -> None:
-    """Fill from anybody's values and forecasts that are kept."""
+    """Fill from anybody's values and forecasts that are kept, or from those of `only`."""
     used = {part.name for part in mixture.parts}
     for key in sorted(
         cache.series(zone, basis=basis), key=lambda key: (key.provider not in used, key.step_ns)
     ):
-        if key.factors not in (factors, "unknown"):
+        if key.factors not in (factors, "unknown") or (only is not None and key.provider not in only):
             continue
         if key.provider not in used:
             kept = cache.get(key, window)
@@ -214,12 +227,20 @@ def _fill_last_cached(
 
 
 def _fill_days_before(
-    mixture: Mixture, zone: str, window: Window, cache: Cache, basis: Basis, factors: KnownFactors
+    mixture: Mixture,
+    zone: str,
+    window: Window,
+    cache: Cache,
+    basis: Basis,
+    factors: KnownFactors,
+    only: Set[str] | None,
 ) -> None:
     """Fill with the values of the day before at the same time, of the day before that, up to a week."""
     day_ns = 24 * NS_PER_H
     before = window[0] - _MOST_DAYS_BACK * day_ns, window[1]
     main = mixture.parts[0].name if mixture.parts else None
+    if main is None and only is not None:
+        main = next((key.provider for key in cache.series(zone, basis=basis) if key.provider in only), "")
     kept = kept_values(cache, zone, before, provider=main, basis=basis, factors=factors)
     if kept is None:
         return

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lowtide.data.intensity import KnownFactors
     from lowtide.doors import Provider
 
-__all__ = ["due_windows", "fetch", "kept_values", "keep_answer"]
+__all__ = ["due_windows", "fetch", "is_due", "kept_values", "keep_answer"]
 
 _DAY_NS: Final = 24 * NS_PER_H
 _ESTIMATE_AGAIN_NS: Final = 6 * NS_PER_H
@@ -94,6 +94,18 @@ def fetch(
         keep_answer(cache, provider, part, answer, http.wall_ns())
         notes += answer.notes
     return tuple(dict.fromkeys(notes))
+
+
+def is_due(
+    provider: Provider, zone: str, window: Window, *, cache: Cache, now_ns: int, factors: KnownFactors
+) -> bool:
+    """Return whether :func:`fetch` would ask anything."""
+    past, ahead = (window[0], min(window[1], now_ns)), (max(window[0], now_ns), window[1])
+    wants_past = past[0] < past[1] and "history" in provider.offers
+    if wants_past and _due(provider, zone, past, cache, now_ns, factors):
+        return True
+    wants_forecast = ahead[0] < ahead[1] and "forecast" in provider.offers
+    return wants_forecast and not _has_forecast(provider, zone, ahead, cache, now_ns, factors)
 
 
 def _converse(provider: Provider, query: Query, http: Http, until_s: float | None) -> Answer:

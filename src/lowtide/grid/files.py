@@ -17,7 +17,7 @@ from lowtide.errors import DataFileError, InputError, QuantityError
 from lowtide.grid.blocks import Source, read_zones, zone_rows
 from lowtide.grid.cells import CsvSource
 from lowtide.grid.choosing import Wanted
-from lowtide.grid.columns import scale_of_unit
+from lowtide.grid.columns import scale_of_unit, value_column
 from lowtide.grid.intensity_table import FileNotes, IntensityTable, Resolve, choose_zone, named
 from lowtide.grid.layout import Layout, read_layout
 from lowtide.grid.parquet import MAGIC, ParquetSource
@@ -31,6 +31,7 @@ __all__ = [
     "constant_intensity",
     "read_intensity",
     "read_intensity_table",
+    "read_marginal_beside",
 ]
 
 _CONSTANT: Final = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-z].*)?", re.ASCII)
@@ -142,6 +143,33 @@ def read_intensity(
     return named(found.series, zone)
 
 
+def read_marginal_beside(
+    path: str | os.PathLike[str], *, zone: str | None = None, resolve: Resolve | None = None
+) -> IntensitySeries | None:
+    """Return the marginal intensity that a file holds beside an average one; None where it has no such column.
+
+    Values of a file that does not say what they are stay what they were taken for.
+
+    Raises
+    ------
+    ZoneError, DataFileError, MissingExtraError
+        As for :func:`read_intensity`.
+    """
+    source = _open_columns(Path(path))
+    names = [value_column(name, i) for i, name in enumerate(source.names)]
+    if not any(column is not None and column.basis == "marginal" for column in names):
+        return None
+    layout = read_layout(
+        source.names, wanted=Wanted("marginal"), instants=source.instants, refuse=source.refuse
+    )
+    if not layout.tells_basis:
+        return None
+    rows = zone_rows(source, layout)
+    chosen = choose_zone(rows.zones, zone, path=source.path, resolve=resolve)
+    found = next(read_zones(source, layout, rows, only=rows.zones.index(chosen)))
+    return named(found.series, zone)
+
+
 def constant_g_per_kwh(given: object) -> float | None:
     """Return the constant in a number or text [g/kWh], None when it is none (a path, say).
 
@@ -209,7 +237,7 @@ def constant_intensity(
     if basis == "average" and g_per_kwh < 0:
         raise QuantityError(
             f"an average intensity is never negative, got {g_per_kwh:g} g/kWh; "
-            "a marginal one may be: ask for basis='marginal'"
+            "a marginal one may be: pass --basis marginal (basis='marginal')"
         )
     signal = Signal(zone=None, basis=basis, factors=factors, source="constant given by hand")
     return IntensitySeries.of([start_ns, end_ns], [g_per_kwh], signal=signal, status="estimated")

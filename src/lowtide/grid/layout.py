@@ -46,6 +46,8 @@ class Layout:
         One a zone in the wide form, else the one to read.
     basis, factors, flow
         What the signal of every series says.
+    tells_basis : bool
+        Whether the file itself says the basis.
     author : str
         Who wrote such files, empty when the form does not tell.
     fallback : ValueColumn or None
@@ -63,6 +65,7 @@ class Layout:
     basis: Basis
     factors: Factors
     flow: Flow = "unknown"
+    tells_basis: bool = False
     author: str = ""
     fallback: ValueColumn | None = None
     zone: int | None = None
@@ -203,7 +206,13 @@ def _is_utc(time_key: str) -> bool:
 def _narrow(header: _Header, candidates: list[ValueColumn], wanted: Wanted) -> Layout:
     """Return the layout of the long and single forms: one column of intensities to read."""
     author = author_of(header.keys, candidates, time=header.time)
-    chosen = choose(candidates, author=author, wanted=wanted, refuse=header.refuse)
+    chosen = choose(
+        candidates,
+        author=author,
+        wanted=wanted,
+        refuse=header.refuse,
+        has_units=header.first(UNIT_KEYS) is not None,
+    )
     is_neso = author == NESO
     return Layout(
         form="single" if header.zone is None else "long",
@@ -211,6 +220,7 @@ def _narrow(header: _Header, candidates: list[ValueColumn], wanted: Wanted) -> L
         utc=is_neso or _is_utc(header.keys[header.time]),
         values=(chosen.value,),
         basis=chosen.basis,
+        tells_basis=chosen.value.basis is not None,
         factors=chosen.factors,
         flow="consumption" if author == ELECTRICITY_MAPS else "unknown",
         author=author,

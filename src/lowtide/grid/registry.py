@@ -29,6 +29,7 @@ __all__ = [
     "is_imported",
     "load_provider",
     "provider_names",
+    "state_of",
     "states",
 ]
 
@@ -164,6 +165,19 @@ def states(
     names = [name for name in provider_names() if name != TYPICAL]
     order = [*(name for name in named if name in names), *(name for name in names if name not in named)]
     return [_state(name, name in named, keys, env) for name in order]
+
+
+def state_of(name: str, *, keys: KeyRing, env: Mapping[str, str] | None = None) -> ProviderState:
+    """Return one provider that has been named, with whether it can be asked.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name.
+    """
+    if name not in provider_names():
+        load_provider(name, env=env)  # raises, with near names
+    return _state(name, True, keys, env)
 
 
 def _state(name: str, is_named: bool, keys: KeyRing, env: Mapping[str, str] | None) -> ProviderState:

@@ -1,4 +1,4 @@
-"""Base classes of frameworks that may not be installed."""
+"""Base classes of frameworks that may not be installed, and what callbacks that measure begin with."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from importlib import import_module
 from typing import Any
 
 from lowtide.errors import MissingExtraError
+from lowtide.integrations.meter import TrainingMeter
 
-__all__ = ["base_class", "check_base"]
+__all__ = ["Metered", "base_class", "check_base"]
 
 
 def base_class(*places: str) -> Any:
@@ -41,3 +42,33 @@ def check_base(base: Any, *, what: str, extra: str) -> None:
     """
     if base is object:
         raise MissingExtraError(what, extra=extra)
+
+
+class Metered:
+    """A part of a framework that has a meter; it stands before the framework's own class in the list of bases.
+
+    Parameters
+    ----------
+    **options
+        Those of :class:`~lowtide.integrations.meter.TrainingMeter`: ``sinks``, ``log_every_s``, ``say``, and those of
+        :func:`lowtide.measure`.
+
+    Attributes
+    ----------
+    meter : TrainingMeter
+        Has ``result`` and ``run_id`` after the training.
+
+    Raises
+    ------
+    MissingExtraError
+        If the framework is not installed.
+    """
+
+    _of: tuple[Any, str, str]
+    """The framework's class, what is made of it, and the extra that brings it."""
+
+    def __init__(self, **options: Any) -> None:
+        base, what, extra = self._of
+        check_base(base, what=what, extra=extra)
+        self.meter = TrainingMeter(**options)
+        super().__init__()

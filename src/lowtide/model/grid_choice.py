@@ -20,6 +20,8 @@ class GridChoice:
         Where the zone came from: ``flag``, ``LOWTIDE_ZONE``, a file's path.
     provider : str or None
         A named provider; None for the best there is.
+    provider_from : str or None
+        Where it was named. One that a flag names is not replaced by another provider.
     intensity : str or None
         A file's path or a constant [g/kWh], as given.
     basis, factors : str or None
@@ -31,6 +33,7 @@ class GridChoice:
     zone: str | None = None
     zone_from: str | None = None
     provider: str | None = None
+    provider_from: str | None = None
     intensity: str | None = None
     basis: Literal["average", "marginal"] | None = None
     factors: Literal["lifecycle", "direct"] | None = None

@@ -57,6 +57,8 @@ class Channel:
         Whether the run may use the device; one that is read only because a node meter contains it is not billed.
     update_s, window_s : float
         Period at which the device renews a figure and time over which it averages one [s]; 0 is at once.
+    known_fraction : float or None
+        For a kept power log of several devices: the share of their time for which their power is known.
     """
 
     name: str
@@ -77,3 +79,4 @@ class Channel:
     in_scope: bool = True
     update_s: float = 0.0
     window_s: float = 0.0
+    known_fraction: float | None = None

@@ -7,6 +7,7 @@ from math import isfinite
 from typing import Literal
 
 from lowtide.errors import InputError
+from lowtide.quantities import format_instant
 from lowtide.units import h_from_ns, ns_from_s
 
 __all__ = ["Job", "OperatingPoint", "Window", "WorkProfile"]
@@ -190,8 +191,10 @@ class Window:
 
     def __post_init__(self) -> None:
         if self.deadline_ns <= self.start_ns:
-            late_s = (self.start_ns - self.deadline_ns) / 1e9
-            raise InputError(f"the deadline is {late_s:g} s before the start of the window; give a later one")
+            deadline, start = (f"{format_instant(t)[:19]}Z" for t in (self.deadline_ns, self.start_ns))
+            raise InputError(
+                f"the deadline {deadline} is not after {start}, the start of the window; give a later one"
+            )
         _check("hour_cost of a window", self.hour_cost)
 
     @property

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from lowtide.model.energy import Boundary
+from lowtide.model.pue import PueSteps
 from lowtide.model.record import Attribution, Gap
 from lowtide.model.run_plan import PlanBill
 from lowtide.model.signal import Basis, Factors, Flow, Signal, Status
@@ -267,6 +268,7 @@ class Entry:
         When, UTC.
     energy : EnergyBill
     pue, facility_kwh : float or None
+        The PUE is the mean, weighted by energy, of one that varies.
     emissions : EmissionsSet
     sci : SciScore or None
     gaps : tuple of Gap
@@ -288,6 +290,8 @@ class Entry:
         By what was counted.
     plan : PlanBill or None
         For a run that was to run when green.
+    pue_steps : PueSteps or None
+        A PUE that varies, as the bill was made with it.
     """
 
     id: str
@@ -309,3 +313,4 @@ class Entry:
     steps: StepBill | None = None
     units: Mapping[str, UnitBill] = field(default_factory=dict)
     plan: PlanBill | None = None
+    pue_steps: PueSteps | None = None

@@ -108,6 +108,8 @@ class Plan:
         None where it runs through unknown intensity.
     marginal_g : float or None
         The same plan priced on the marginal intensity; None when there is none.
+    market_g : float or None
+        The same plan on the intensity of contracts; None when there are none.
     signal : Signal
         The intensity it was planned on.
     n_pauses, n_migrations : int
@@ -157,6 +159,7 @@ class Plan:
     lower_bound_s: float | None = None
     waiting: Waiting | None = None
     group: str = ""
+    market_g: float | None = None
 
     @property
     def start_ns(self) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from lowtide.model.grid_choice import GridChoice
 from lowtide.model.hardware import Channel
 from lowtide.model.machine import CpuPowerModel, Machine, MemoryPowerModel, RestModel
+from lowtide.model.pue import PueSteps
 from lowtide.model.run_plan import RunPlan
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class RunHeader:
     cpu_model, memory_model, rest_model
         What stands in where nothing is measured.
     grid : GridChoice
-    pue : float or None
+    pue : float, PueSteps or None
     functional_unit : str or None
         ``"1e9:token"``: the SCI is per that many of them.
     embodied_kg, lifetime_years, utilization : float or None
@@ -97,6 +98,8 @@ class RunHeader:
         For one process of a launch; `run_id` is then the path of its folder, ``RUN_ID/ranks/r0003-0``.
     n_ranks : int or None
         For a run of several processes, how many the launcher starts.
+    unread_sensors : tuple of str
+        Sensors that were asked for by name and could not be read when it began, each with the reason.
     """
 
     run_id: str
@@ -115,7 +118,7 @@ class RunHeader:
     memory_model: MemoryPowerModel
     rest_model: RestModel
     grid: GridChoice
-    pue: float | None = None
+    pue: float | PueSteps | None = None
     functional_unit: str | None = None
     embodied_kg: float | None = None
     lifetime_years: float | None = None
@@ -125,6 +128,7 @@ class RunHeader:
     journal_dir: str = ""
     rank: RankPlace | None = None
     n_ranks: int | None = None
+    unread_sensors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,10 @@ class View:
         What less than that saves, net of the cost of pauses, is not worth waiting for.
     plan : Plan or None
         The plan followed so far, for when none can be made now.
+    least_s : float
+        A run or a pause shorter than that is not begun [s], nor ended before, unless the deadline wants it.
+    since_ns : int or None
+        Since when it has been running, or paused [ns]; None: long ago, or not begun.
     """
 
     now_ns: int
@@ -60,12 +64,19 @@ class View:
     margin_fraction: float = 0.1
     min_saving_fraction: float = 0.03
     plan: Plan | None = None
+    least_s: float = 0.0
+    since_ns: int | None = None
 
     @property
     def left_s(self) -> float:
         """Work left, the margin included [s at throughput 1]; never less than a millionth of the whole."""
         left = self.job.work_s * (1.0 + self.margin_fraction) - self.done_s
         return max(left, self.job.work_s * _FRACTION_OF_WORK)
+
+    @property
+    def least_ns(self) -> int:
+        """The same [ns]."""
+        return ns_from_s(self.least_s)
 
     @property
     def in_margin(self) -> bool:
@@ -179,10 +190,47 @@ def _resume(job: Job, zone: str, t_ns: int) -> Segment:
 def _follow(view: View, plan: Plan, why: str) -> Decision:
     """Return what a plan wants now."""
     runs = plan.start_ns <= view.now_ns and plan.segments[0].kind in ("run", "resume")
+    until_ns = _ask_again(view, plan)
+    if (changed := _just_changed(view, runs, plan)) is not None:
+        return changed
+    if runs and view.begun != "running" and (later_ns := _after_a_short_run(view, plan)) is not None:
+        why = f"{why}; a run of {format_duration((until_ns - view.now_ns) / 1e9)} is not worth its start"
+        return Decision(act="hold", until_ns=min(later_ns, view.latest_ns), why=why, plan=plan)
+    if not runs and view.begun == "running" and _next_run_ns(plan, view.now_ns) - view.now_ns < view.least_ns:
+        why = f"a pause of less than {format_duration(view.least_s)} is not worth it"
+        return Decision(act="run", until_ns=until_ns, why=why, plan=plan)
     act: Literal["run", "hold"] = "run" if runs else "hold"
     if act == "hold":
         why = f"{why}; on at {format_instant(_next_run_ns(plan, view.now_ns))}"
-    return Decision(act=act, until_ns=_ask_again(view, plan), why=why, plan=plan)
+    return Decision(act=act, until_ns=until_ns, why=why, plan=plan)
+
+
+def _just_changed(view: View, runs: bool, plan: Plan) -> Decision | None:
+    """Return that it goes on as it is where a plan would end a run or a pause that has just begun; else None."""
+    if view.since_ns is None or view.begun is None or runs == (view.begun == "running"):
+        return None
+    least_until_ns = view.since_ns + view.least_ns
+    if view.now_ns >= least_until_ns:
+        return None
+    why = f"it has been {view.begun} for less than {format_duration(view.least_s)}"
+    act: Literal["run", "hold"] = "run" if view.begun == "running" else "hold"
+    return Decision(act=act, until_ns=min(least_until_ns, view.latest_ns), why=why, plan=plan)
+
+
+def _after_a_short_run(view: View, plan: Plan) -> int | None:
+    """Return when a plan runs next after one that is too short to begin; None where it is long enough, or the last.
+
+    The stretch that is left out is done later, so it is only left out where that keeps the deadline.
+    """
+    end_ns = view.now_ns
+    for segment in plan.segments:
+        if segment.kind not in ("run", "resume"):
+            continue
+        if segment.start_ns > end_ns:
+            too_short = end_ns - view.now_ns < view.least_ns
+            return segment.start_ns if too_short and segment.start_ns <= view.latest_ns else None
+        end_ns = max(end_ns, segment.end_ns)
+    return None
 
 
 def _next_run_ns(plan: Plan, now_ns: int) -> int:

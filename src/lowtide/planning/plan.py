@@ -142,7 +142,7 @@ class _Task:
             if isinstance(found, Infeasible):
                 infeasible.append(found)
             else:
-                plans.append(self._finished(_against(found, baseline, home_g, problem.home.zone), baseline))
+                plans.append(self._finished(_against(found, baseline, home_g, self._reach(found)), baseline))
         order = {policy.name: i for i, policy in enumerate(self.policies)}
         plans.sort(key=lambda p: (p.objective is None, p.objective or 0.0, order.get(p.policy, len(order))))
         on_marginal = self._found_on_marginal(plans)
@@ -162,6 +162,14 @@ class _Task:
             minimised=objective.minimised,
             pareto=front,
         )
+
+    def _reach(self, plan: Plan) -> bool:
+        """Return whether a plan is where it can be carried out: at home, or unbroken where jobs can be submitted."""
+        home = self.problem.home
+        if plan.zone == home.zone:
+            return not plan.n_migrations
+        submits = any(site.submits for site in self.sites if site.zone == plan.zone)
+        return submits and plan.n_pauses == 0
 
     def _found(self) -> Iterator[Plan | Infeasible]:
         """Yield what every policy finds, joint ones once and others for each site."""
@@ -255,11 +263,11 @@ def _refused(sites: Sequence[SiteOption], allow: Sequence[str]) -> dict[str, str
     return {site.zone: why for site in sites if (why := why_not_allowed(site, allow))}
 
 
-def _against(plan: Plan, baseline: Plan, home: dict[str, float | None], first_zone: str) -> Plan:
-    """Return a plan with its savings; one in another zone than the first cannot be carried out there."""
+def _against(plan: Plan, baseline: Plan, home: dict[str, float | None], in_reach: bool) -> Plan:
+    """Return a plan with its savings, and whether it can be carried out."""
     return replace(
         plan,
-        executable=plan.executable and plan.zone == first_zone,
+        executable=plan.executable and in_reach,
         saving_fraction=_saving(plan.emissions_g, baseline.emissions_g),
         saving_same_zone_fraction=_saving(plan.emissions_g, home[plan.zone]),
         marginal_saving_fraction=_saving(plan.marginal_g, baseline.marginal_g),

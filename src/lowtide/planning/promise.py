@@ -115,7 +115,7 @@ def emissions_g(
     segments: Sequence[Segment],
     sites: Iterable[SiteOption],
     *,
-    on: Literal["intensity", "marginal"] = "intensity",
+    on: Literal["intensity", "marginal", "market"] = "intensity",
     profile: WorkProfile | None = None,
 ) -> float | None:
     """Return the grams of segments, PUE included; None where any of their energy meets unknown intensity.
@@ -125,8 +125,8 @@ def emissions_g(
     segments : sequence of Segment
     sites : iterable of SiteOption
         At least those whose zones occur.
-    on : {"intensity", "marginal"}
-        Which of the sites' two series.
+    on : {"intensity", "marginal", "market"}
+        Which of the sites' series.
     profile : WorkProfile, optional
         Power over work done, instead of the running segments' own.
     """
@@ -232,6 +232,7 @@ def promise(
         energy_kwh=kwh_from_j(sum(power.energy_j() for power in powers if power is not None)),
         emissions_g=g,
         marginal_g=_marginal_g(segments, sites, g, profile),
+        market_g=_market_g(segments, sites, profile),
         cost_usd=cost_usd(segments, sites, profile=profile),
         objective=g,
         signal=home.intensity.signal,
@@ -249,6 +250,14 @@ def _marginal_g(
     if all(site.intensity.signal.basis == "marginal" for site in sites if site.zone in used):
         return g
     return emissions_g(segments, sites, on="marginal", profile=profile)
+
+
+def _market_g(
+    segments: Sequence[Segment], sites: Sequence[SiteOption], profile: WorkProfile | None
+) -> float | None:
+    if all(site.market is None for site in sites):
+        return None
+    return emissions_g(segments, sites, on="market", profile=profile)
 
 
 def _with_mean_power(segments: Sequence[Segment], profile: WorkProfile | None) -> Iterator[Segment]:

@@ -48,6 +48,7 @@ class _Job:
     t_ns: int
     done_ns: int = 0
     begun: Literal["running", "paused"] | None = None
+    since_ns: int | None = None
 
 
 def simulate(
@@ -62,6 +63,7 @@ def simulate(
     margin_fraction: float = 0.1,
     min_saving_fraction: float = 0.03,
     issues_ns: Sequence[int] = (),
+    least_s: float = 0.0,
 ) -> Executed:
     """Carry a job out on a virtual clock.
 
@@ -76,7 +78,7 @@ def simulate(
         Takes an instant [ns]; returns the intensity as known then: its past, and a forecast.
     true_work_s : float, optional
         How long it takes in truth [s at throughput 1]; as expected without it.
-    may_pause, margin_fraction, min_saving_fraction
+    may_pause, margin_fraction, min_saving_fraction, least_s
         See :class:`~lowtide.planning.control.View`.
     issues_ns : sequence of int, increasing
         When new forecasts come, at which it is decided anew.
@@ -98,13 +100,16 @@ def simulate(
             View(
                 now_ns=state.t_ns, job=job, site=replace(site, intensity=known_at(state.t_ns)),
                 deadline_ns=deadline_ns, begun=state.begun, done_s=state.done_ns / 1e9, may_pause=may_pause,
-                margin_fraction=margin_fraction, min_saving_fraction=min_saving_fraction, plan=plan,
+                margin_fraction=margin_fraction, min_saving_fraction=min_saving_fraction, plan=plan, least_s=least_s,
+                since_ns=state.since_ns,
             )
         )  # fmt: skip
         decisions.append(decision)
         plan = decision.plan
+        before, t_ns = state.begun, state.t_ns
         first = first or plan
         segments += _carry_out(state, decision, job, site.zone, work_ns, _next_issue(issues, state.t_ns))
+        state.since_ns = state.since_ns if state.begun == before else t_ns
     done = promise("executed", _joined(segments), [site])
     return Executed(
         plan=done, first=first, decisions=tuple(decisions), deadline_met=done.end_ns <= deadline_ns

@@ -79,6 +79,8 @@ class SiteOption:
         What is minimised, unless prices are weighed.
     marginal : IntensitySeries or None
         A second account of the same plan, never what is minimised.
+    market : IntensitySeries or None
+        That of contracts, for the market-based account; never what is minimised.
     pue : float, PueSeries or None
         Facility energy over node energy, at least 1; None is unknown: grams are then for the node.
     points : tuple of OperatingPoint or None
@@ -91,6 +93,8 @@ class SiteOption:
         What running there takes if it is not the first site.
     not_before_ns : int or None
         When its data have arrived; nothing runs there earlier.
+    submits : bool
+        Whether jobs can be handed to it: a plan there without pauses can then be carried out.
 
     Raises
     ------
@@ -101,12 +105,14 @@ class SiteOption:
     zone: str
     intensity: IntensitySeries
     marginal: IntensitySeries | None = None
+    market: IntensitySeries | None = None
     pue: float | PueSeries | None = None
     points: tuple[OperatingPoint, ...] | None = None
     price: PriceSeries | None = None
     regions: tuple[str, ...] = ()
     transfer: Transfer | None = None
     not_before_ns: int | None = None
+    submits: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.pue, float | int):

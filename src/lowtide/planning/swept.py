@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import Any, Final, Literal, get_args
 
-from lowtide.errors import InputError
+from lowtide.errors import InputError, QuantityError
 from lowtide.model.signal import Basis, Factors, Status
 from lowtide.planning.starts import Edge
 from lowtide.quantities import format_duration, format_instant, parse_duration_s, parse_fraction
@@ -93,7 +93,12 @@ class Slack:
             label = given.strip()
             if label.endswith("%"):
                 return cls(label=label, fraction=parse_fraction(label))
-            return cls(label=label, seconds=parse_duration_s(label))
+            try:
+                return cls(label=label, seconds=parse_duration_s(label))
+            except QuantityError as error:
+                raise QuantityError(
+                    f"slack {label}: {error}, or as a share of the duration, like 50%"
+                ) from error
         if not (isfinite(given) and given >= 0.0):
             raise InputError(f"a slack of {given} s cannot be; give 0 or more, or a text like 24h or 50%")
         return cls(label=format_duration(given), seconds=float(given))

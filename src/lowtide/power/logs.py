@@ -77,6 +77,15 @@ class PowerLog:
     columns: tuple[str, ...]
     devices: tuple[str, ...]
 
+    @property
+    def known_fraction(self) -> float:
+        """Share of the devices' time for which their power is known."""
+        starts = [self.power.start_ns, *(gap.start_ns for gap in self.gaps)]
+        ends = [self.power.end_ns, *(gap.end_ns for gap in self.gaps)]
+        all_ns = (max(ends) - min(starts)) * max(1, len(self.devices))
+        unknown_ns = sum(gap.end_ns - gap.start_ns for gap in self.gaps)
+        return max(0.0, 1.0 - unknown_ns / all_ns)
+
 
 def read_power_log(
     path: str | os.PathLike[str],

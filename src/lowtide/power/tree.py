@@ -143,6 +143,19 @@ class ProcessTree:
         self._try_add(str(pid), lambda _: True)
         self._last_pid = b""
 
+    def spare(self, pid: int) -> None:
+        """Leave a child of the reaper out from now on; tell :meth:`exclude_ns` once it has been waited for."""
+        self._exclude.add(pid)
+        member = self._members.pop(pid, None)
+        if member is not None:
+            member.close()
+        self._last_pid = b""
+
+    def exclude_ns(self, cpu_ns: int) -> None:
+        """Leave out CPU time that the reaper has got by waiting for a child that was spared [ns]."""
+        self._excluded_ns += cpu_ns
+        self._last_pid = b""
+
     def pids(self) -> frozenset[int]:
         """Return the members as of the last look."""
         return frozenset(self._members)

@@ -117,9 +117,9 @@ def cases_text(replays: Sequence[Replay]) -> str:
     if len(replays) == 1:
         lines.append("bigger levers (lowtide levers says what each rests on)")
         for lever in _levers(replays[0].case):
-            lines.append(
-                f"  {lever.name}, {lever.low:.3g} to {lever.high:.3g} times less {lever.effect}: {lever.what}"
-            )
+            low, high = f"{lever.low:.3g}", f"{lever.high:.3g}"
+            times = low if low == high else f"{low} to {high}"
+            lines.append(f"  {lever.name}, {times} times less {lever.effect}: {lever.what}")
     return "\n".join(lines)
 
 

@@ -26,9 +26,11 @@ class Mapped(Protocol):
     @property
     def region(self) -> Pull: ...
     @property
-    def hours(self) -> Pull: ...
+    def hours(self) -> Pull | None: ...
     @property
     def hours_policy(self) -> str: ...
+    @property
+    def hours_unknown(self) -> str: ...
     @property
     def caveat(self) -> str: ...
 
@@ -47,9 +49,10 @@ def _map_plain(mapped: Mapped) -> dict[str, Any]:
         "zones": list(mapped.zones),
         "best_zone": mapped.best_zone,
         "region_factor": mapped.region.factor.value,
-        "hours_factor": mapped.hours.factor.value,
-        "hours_policy": mapped.hours_policy,
-        "rests_on": [mapped.region.source, mapped.hours.source],
+        "hours_factor": None if mapped.hours is None else mapped.hours.factor.value,
+        "hours_policy": mapped.hours_policy or None,
+        "hours_unknown": mapped.hours_unknown,
+        "rests_on": [pull.source for pull in (mapped.region, mapped.hours) if pull is not None],
         "caveat": mapped.caveat,
     }
 
@@ -90,4 +93,8 @@ def waterfall_text(found: Waterfall, mapped: Mapped | None, start_g: float | Non
                 initial_indent="note            ",
                 subsequent_indent=" " * 16,
             )
-    return "\n".join([*lines, *([f"{'map':<16}{mapped.caveat}"] if mapped is not None else [])])
+    if mapped is None:
+        return "\n".join(lines)
+    if mapped.hours is None:
+        lines.append(f"{'clean-hours':<16}unknown: {mapped.hours_unknown}")
+    return "\n".join([*lines, f"{'map':<16}{mapped.caveat}"])

@@ -46,9 +46,11 @@ def energy(kwh: float) -> str:
 def grams(g: float) -> str:
     """Return a mass of CO2e from grams.
 
-    >>> grams(552_100_000)
-    '552 t'
+    >>> grams(552_100_000), grams(0.0)
+    ('552 t', '0 g')
     """
+    if g == 0.0:
+        return "0 g"
     factor, unit = _scale(g, _GRAMS)
     return f"{plain_number(g / factor)} {unit}"
 
@@ -80,6 +82,8 @@ def range_of(value: float, low: float, high: float, *, of: str) -> str:
     >>> range_of(0.0111, 0.0048, 0.0177, of="energy"), range_of(2.0, 2.0, 2.0, of="grams")
     ('11.1 Wh (4.80 to 17.7)', '2.00 g')
     """
+    if value == low == high == 0.0:
+        return "0 Wh" if of == "energy" else "0 g"
     factor, unit = _scale(value, _ENERGY if of == "energy" else _GRAMS)
     text = f"{plain_number(value / factor)} {unit}"
     if low == high:
@@ -90,11 +94,11 @@ def range_of(value: float, low: float, high: float, *, of: str) -> str:
 def percent(fraction: float, *, signed: bool = False) -> str:
     """Return a fraction as a percentage with a decimal only where it says something.
 
-    >>> percent(0.2731), percent(-0.012, signed=True)
-    ('27 %', '-1.2 %')
+    >>> percent(0.2731), percent(-0.012, signed=True), percent(-1e-9, signed=True)
+    ('27 %', '-1.2 %', '0 %')
     """
     value = fraction * 100.0
     text = f"{value:+.1f}" if signed else f"{value:.1f}"
     if abs(value) >= 10.0 or text.endswith(".0"):
         text = f"{value:+.0f}" if signed else f"{value:.0f}"
-    return f"{text} %"
+    return "0 %" if text in ("+0", "-0") else f"{text} %"

@@ -7,7 +7,8 @@ from html import escape
 from typing import Final
 
 from lowtide.reporting.bars import energy_bars
-from lowtide.reporting.statement import Section, statement_of, title_of
+from lowtide.reporting.plan_bars import plan_bars
+from lowtide.reporting.statement import WAITING, Section, statement_of, title_of
 from lowtide.reporting.tables import Table
 from lowtide.reporting.view import RunView
 
@@ -32,7 +33,10 @@ svg { width: 100%; max-width: 45rem; font-size: 12px; } svg text { fill: var(--i
 svg .name { text-anchor: end; }
 .part-cpu { fill: var(--cpu); } .part-memory { fill: var(--memory); } .part-gpu, .part-chip { fill: var(--gpu); }
 .part-rest { fill: var(--rest); } .part-node, .part-facility, .part-components { fill: var(--node); }
-@media print { body { max-width: none; padding: 0; } }
+.plan-line { fill: none; stroke: var(--ink); stroke-width: 1.5; } .plan-mark { stroke: var(--line); }
+@page { size: landscape; margin: 12mm; }
+@media print { body { max-width: none; padding: 0; font-size: 11px; } .wide { overflow: visible; }
+  table { font-size: 9px; } th, td { padding-right: 0.4rem; } svg { max-width: 32rem; break-inside: avoid; } }
 """
 
 
@@ -52,6 +56,8 @@ def _section(section: Section, views: Sequence[RunView]) -> str:
     parts = [f"<h2>{escape(section.title)}</h2>", *(f"<p>{escape(text)}</p>" for text in section.paragraphs)]
     if section.title == "Energy":
         parts.append(energy_bars(views))
+    if section.title == WAITING:
+        parts.append(plan_bars(views))
     if section.items:
         parts.append("<ul>" + "".join(f"<li>{escape(item)}</li>" for item in section.items) + "</ul>")
     if section.table is not None and section.table.rows:

@@ -25,6 +25,8 @@ _FIGURES: Final = 19
 _MONEY: Final = 10
 _BARS: Final = " ▁▂▃▄▅▆▇█"
 _WAITS_S: Final = 60.0
+_ROUNDING: Final = 1e-9
+"""Means over columns of a chart differ by rounding: a smaller range is none."""
 
 
 def plans_text(found: PlanSet, intensity: IntensitySeries, window: Window) -> str:
@@ -80,7 +82,7 @@ def _chart(values: np.ndarray[Any, np.dtype[np.float64]]) -> str:
     if not len(known):
         return "?" * len(values)
     low, high = known.min(), known.max()
-    if not high > low:
+    if not high - low > _ROUNDING * max(abs(low), abs(high)):
         return "".join("?" if np.isnan(value) else "▄" for value in values)
     levels = 1 + np.nan_to_num((values - low) / (high - low) * 7.0, nan=-1.0).round().astype(int)
     return "".join("?" if np.isnan(v) else _BARS[level] for v, level in zip(values, levels, strict=True))
@@ -94,7 +96,8 @@ def _extent(intensity: IntensitySeries, window: Window) -> str:
     part = intensity.clip(start_ns=start_ns, end_ns=end_ns).intensity_g_per_kwh
     if np.isnan(part).all():
         return "unknown in the window"
-    return f"{np.nanmin(part):.0f} to {np.nanmax(part):.0f} g/kWh"
+    low, high = f"{np.nanmin(part):.0f}", f"{np.nanmax(part):.0f}"
+    return f"{low} g/kWh" if low == high else f"{low} to {high} g/kWh"
 
 
 def _label(plan: Plan) -> str:
@@ -130,8 +133,7 @@ def _grams(plan: Plan) -> str:
 def _change(plan: Plan) -> str:
     if plan.saving_fraction is None:
         return "?"
-    text = percent(-plan.saving_fraction, signed=True)
-    return "0 %" if text in ("-0 %", "+0 %") else text
+    return percent(-plan.saving_fraction, signed=True)
 
 
 def _usd(value: float | None) -> str:
@@ -161,6 +163,8 @@ def _waits(found: PlanSet) -> Iterator[str]:
             parts.append(f"{grams(wait.embodied_g)} embodied for the delay")
         if plan.marginal_saving_fraction is not None and plan.basis == "average":
             parts.append(f"{percent(-plan.marginal_saving_fraction, signed=True)} on marginal intensity")
+        if plan.market_g is not None:
+            parts.append(f"{grams(plan.market_g)} by contract (market-based)")
         if parts:
             yield f"{plan.policy} {plan.zone}: {', '.join(parts)}"
 

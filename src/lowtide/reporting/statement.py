@@ -10,6 +10,7 @@ from lowtide.model.signal import Signal
 from lowtide.quantities import format_duration
 from lowtide.reporting.equivalences import equivalence_lines
 from lowtide.reporting.figures import percent
+from lowtide.reporting.plan_tables import plan_notes, plans_table, ways_table
 from lowtide.reporting.sources import sources_of, unnamed_sources
 from lowtide.reporting.tables import (
     Table,
@@ -26,7 +27,10 @@ from lowtide.reporting.totals import RANGE_NOTE, totals_of
 from lowtide.reporting.view import RunView
 from lowtide.reporting.wording import clean, no_carbon_words, primary_bill
 
-__all__ = ["Section", "statement_of", "title_of"]
+__all__ = ["WAITING", "Section", "statement_of", "title_of"]
+
+WAITING: Final = "Against running at once"
+"""Title of the section of runs that waited for green."""
 
 _NOT_RECORDED: Final = (
     "Not recorded: Python packages, utilization and clock of processor and GPU, load average, "
@@ -76,6 +80,7 @@ def statement_of(views: Sequence[RunView], *, equivalences: bool) -> list[Sectio
         Section(title="Runs", table=runs_table(views)),
         Section(title="Energy", paragraphs=tuple(_energy_notes(views)), table=components_table(views)),
         Section(title="Carbon", paragraphs=tuple(_carbon_notes(views)), table=accounts_table(views)),
+        *_plans(views),
         Section(title="Ranges", paragraphs=tuple(_range_notes(views)), table=ranges_table(views)),
         _gaps(views),
         _signals(views),
@@ -147,6 +152,21 @@ def _carbon_notes(views: Sequence[RunView]) -> list[str]:
     if not any(v.entry is not None and v.entry.emissions.embodied is not None for v in views):
         words.append("The manufacture of the hardware is not in the figures: nothing is known of it.")
     return [*words, *unknown]
+
+
+def _plans(views: Sequence[RunView]) -> list[Section]:
+    """Return the sections of runs that waited for green; none where none did."""
+    table = plans_table(views)
+    if not table.rows:
+        return []
+    words = (
+        "Each step puts one thing as it really was, in this order, and leaves what comes after it as planned; "
+        "the steps add up to the whole difference.",
+    )
+    return [
+        Section(title=WAITING, paragraphs=tuple(plan_notes(views)), table=table),
+        Section(title="From promise to bill", paragraphs=words, table=ways_table(views)),
+    ]
 
 
 def _range_notes(views: Sequence[RunView]) -> list[str]:

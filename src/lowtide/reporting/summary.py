@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lowtide.model.ledger import EnergyBill
-from lowtide.planning.shift import Shift
 from lowtide.quantities import format_duration
 from lowtide.reporting.figures import energy, grams, percent, range_of
 from lowtide.reporting.plan_text import against_words
-from lowtide.reporting.view import RunView
+from lowtide.reporting.view import RunView, no_score_words
 from lowtide.reporting.wording import (
     clean,
     covers_all,
@@ -17,13 +18,16 @@ from lowtide.reporting.wording import (
     signal_words,
 )
 
+if TYPE_CHECKING:
+    from lowtide.planning.shift import Shift
+
 __all__ = ["carbon_words", "energy_words", "four_lines", "short_line"]
 
 _LEAST_SAVING = 0.01
 
 
-def four_lines(view: RunView, *, shift: Shift | None, shift_note: str) -> list[str]:
-    """Return the four lines.
+def four_lines(view: RunView, *, shift: Shift | None, shift_note: str, flags: str = "") -> list[str]:
+    """Return the four lines, and a fifth where a score was asked for and there is none.
 
     Parameters
     ----------
@@ -31,12 +35,17 @@ def four_lines(view: RunView, *, shift: Shift | None, shift_note: str) -> list[s
         A closed run.
     shift : Shift or None
         What another start would have meant; None when that is unknown, and `shift_note` says why.
+    shift_note : str
+    flags : str
+        What the commands that are named need so that they find the run, like `` --ledger DIR``.
     """
+    why = no_score_words(view)
     return [
         f"energy   {energy_words(view)}",
         f"carbon   {carbon_words(view)}",
         f"instead  {_instead_words(view, shift, shift_note)}",
-        f"next     {_next_words(view)}",
+        *([f"sci      unknown: {clean(why)}"] if why else []),
+        f"next     {_next_words(view, flags)}",
     ]
 
 
@@ -96,18 +105,18 @@ def _shift_words(view: RunView, shift: Shift | None, note: str) -> str:
     return f"started at {minute(shift.start_ns)} ({later} later) the same run would have {outcome}"
 
 
-def _next_words(view: RunView) -> str:
+def _next_words(view: RunView, flags: str) -> str:
     import shlex
 
     query, entry = shlex.quote(clean(view.header.name)), view.entry
-    words = [f"lowtide show {query}"]
+    words = [f"lowtide show {query}{flags}"]
     if entry is not None and primary_bill(entry) is None and not entry.problem:
-        words = [f"lowtide reprice {query} --zone KEY adds the carbon"]
-    if entry is not None and entry.pue is None:
+        words = [f"lowtide reprice {query}{flags} --zone KEY adds the carbon"]
+    if entry is not None and entry.pue is None and entry.pue_steps is None:
         words.append("add --pue for the facility's share")
     if entry is not None and entry.energy.measured_fraction == 0.0:
         words.append("lowtide doctor says how to measure instead of model")
-    words.append(f"lowtide report {query} --format markdown")
+    words.append(f"lowtide report {query}{flags} --format markdown")
     return " · ".join(words)
 
 

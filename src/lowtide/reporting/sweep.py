@@ -15,7 +15,18 @@ from lowtide.reporting.wording import clean, minute
 
 __all__ = ["HEADER", "sweep_cells", "sweep_csv", "sweep_notes", "swept_words"]
 
-HEADER: Final = ("job", "zone", "slack", "policy", "saving", "run-now", "plan", "pauses/h", "starts")
+HEADER: Final = (
+    "job",
+    "zone",
+    "slack",
+    "policy",
+    "saving",
+    "overall",
+    "run-now",
+    "plan",
+    "pauses/h",
+    "starts",
+)
 _MOST_ROWS: Final = 40
 
 
@@ -47,12 +58,17 @@ def _cells(row: SweepRow | ZonesMean, *, per_kwh: bool) -> tuple[str, ...]:
         clean(row.zone or "-") if isinstance(row, SweepRow) else f"mean of {row.n_zones}",
         row.slack,
         row.policy,
-        "unknown" if saving is None else f"{100.0 * saving:.1f} %",
+        _share(saving),
+        _share(row.ratio_saving_fraction),
         _amount(row.mean_baseline_g, per_kwh=per_kwh),
         _amount(row.mean_emissions_g, per_kwh=per_kwh),
         "-" if pauses is None else f"{pauses:.2f}",
         str(row.n_starts) if isinstance(row, SweepRow) else "",
     )
+
+
+def _share(fraction: float | None) -> str:
+    return "unknown" if fraction is None else f"{100.0 * fraction:.1f} %"
 
 
 def _amount(g: float | None, *, per_kwh: bool) -> str:
@@ -82,7 +98,8 @@ def sweep_notes(result: SweepResult) -> list[str]:
     kinds = {"average": "allocated (average intensity)", "marginal": "avoided (marginal intensity)"}
     notes = [
         f"Savings against run-now at the same start, {' and '.join(kinds[basis] for basis in sorted(bases))}, "
-        "if all intensity were known in advance: a forecast reaches less. Pausing costs nothing here."
+        "if all intensity were known in advance: a forecast reaches less. Pausing costs nothing here.",
+        "saving: the mean of the starts' own fractions; overall: of all grams of run-now together.",
     ]
     flat = [clean(zone.zone or "-") for zone in result.zones if not zone.time_resolved]
     if flat:
@@ -96,9 +113,11 @@ def sweep_notes(result: SweepResult) -> list[str]:
         notes.append(
             f"Starts whose run-now meets unknown intensity are left out, at most {unknown} of a row."
         )
-    if any(row.n_not_positive for row in result.rows):
+    most = max(result.rows, key=lambda row: row.n_not_positive)
+    if most.n_not_positive:
         notes.append(
-            "Starts whose run-now emits nothing or less save no fraction; ratio_saving_fraction has them."
+            f"WARNING: run-now emits nothing or less at {most.n_not_positive} of {most.n_starts} starts of a row: "
+            "they have no fraction, so saving leaves them out; overall has them."
         )
     empty = [row for row in result.rows if row.n_starts == row.n_unknown == 0]
     if empty:

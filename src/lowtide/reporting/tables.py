@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lowtide.model.ledger import EmissionsBill
+from lowtide.model.ledger import EmissionsBill, Entry
 from lowtide.quantities import format_duration
 from lowtide.reporting.figures import data_size, energy, grams, percent, plain_number, range_of
 from lowtide.reporting.hardware import gpu_words, machine_words, share_words
@@ -109,9 +109,15 @@ def components_table(views: Sequence[RunView]) -> Table:
             how = method_words(bill, component, cpu_source=view.header.cpu_model.source)
             rows.append((name, component, _UNKNOWN if kwh is None else energy(kwh), how))
         if view.entry.facility_kwh is not None:
-            how = "as logged" if view.entry.pue is None else f"node x PUE {view.entry.pue:g}"
+            how = "as logged" if view.entry.pue is None else _pue_words(view.entry)
             rows.append((name, "facility", energy(view.entry.facility_kwh), how))
     return Table(header=("run", "part", "energy", "how it is known"), rows=tuple(rows), right=(2,))
+
+
+def _pue_words(entry: Entry) -> str:
+    if entry.pue_steps is None:
+        return f"node x PUE {entry.pue:g}"
+    return f"node x PUE {entry.pue:.4g} on average by energy; {entry.pue_steps.source}"
 
 
 def accounts_table(views: Sequence[RunView]) -> Table:

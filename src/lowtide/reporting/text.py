@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from lowtide.model.ledger import EmissionsBill, EmissionsSet, EnergyBill, Entry
+from lowtide.model.pue import PueSteps
 from lowtide.model.record import Gap, Telemetry
 from lowtide.quantities import format_duration
 from lowtide.reporting.equivalences import equivalence_lines
@@ -14,7 +15,7 @@ from lowtide.reporting.hardware import hardware_words
 from lowtide.reporting.plan_text import plan_lines
 from lowtide.reporting.progress_text import progress_lines
 from lowtide.reporting.totals import totals_of
-from lowtide.reporting.view import RunView
+from lowtide.reporting.view import RunView, no_score_words
 from lowtide.reporting.wording import (
     clean,
     command_words,
@@ -33,6 +34,7 @@ from lowtide.reporting.wording import (
 __all__ = ["RANGES", "Billed", "bill_lines", "gap_lines", "report_text", "show_text"]
 
 RANGES: Final = "ranges     in brackets: 90 % intervals"
+_ALL_KNOWN: Final = 0.9995
 _GAPS_SHOWN: Final = 10
 _WIDTH: Final = 110
 
@@ -45,7 +47,13 @@ def show_text(view: RunView) -> str:
         return "\n".join([*lines, f"energy     unknown: {why}"])
     entry = view.entry
     lines += bill_lines(entry, no_carbon=no_carbon_words(view), cpu_source=view.header.cpu_model.source)
-    lines += [*_sci_lines(entry), *progress_lines(entry), *plan_lines(entry.plan), RANGES, *gap_lines(entry)]
+    lines += [
+        *_sci_lines(view, entry),
+        *progress_lines(entry),
+        *plan_lines(entry.plan),
+        RANGES,
+        *gap_lines(entry),
+    ]
     if len(view.entries) > 1:
         lines.append(f"bills      {len(view.entries)}; this is {entry.id}, made {entry.made[:19]}Z; "
                      "the earlier ones are superseded and kept")  # fmt: skip
@@ -66,6 +74,7 @@ def _run_lines(view: RunView) -> list[str]:
         lines.append(f"time       {second(end.started_ns)}, {duration} on {clean(header.host)}")
         lines += _telemetry_lines(end.telemetry)
         lines += [f"note       {clean(end.note)}"] if end.note else []
+    lines += [f"not read   {clean(why)}" for why in header.unread_sensors]
     if header.parent_run_id is not None:
         lines.append(f"inside     {header.parent_run_id}, whose energy contains this run's")
     return [*lines, *(f"hardware   {words}" for words in hardware_words([view]))]
@@ -93,11 +102,22 @@ class Billed(Protocol):
     @property
     def pue(self) -> float | None: ...
     @property
+    def pue_steps(self) -> PueSteps | None: ...
+    @property
     def facility_kwh(self) -> float | None: ...
     @property
     def emissions(self) -> EmissionsSet: ...
     @property
     def gaps(self) -> tuple[Gap, ...]: ...
+
+
+def _pue_words(billed: Billed) -> str:
+    """Return the PUE of a bill, the mean and where it came from for one that varies."""
+    if billed.pue is None:
+        return ""
+    if billed.pue_steps is None:
+        return f" with PUE {billed.pue:g}"
+    return f" with PUE {billed.pue:.4g} on average by energy; {billed.pue_steps.source}"
 
 
 def bill_lines(billed: Billed, *, no_carbon: str, cpu_source: str = "") -> list[str]:
@@ -108,7 +128,9 @@ def bill_lines(billed: Billed, *, no_carbon: str, cpu_source: str = "") -> list[
 def _energy_lines(billed: Billed, cpu_source: str) -> list[str]:
     bill = billed.energy
     total = range_of(bill.total_kwh, bill.low_kwh, bill.high_kwh, of="energy")
-    lines = [f"energy     {total} at the {bill.boundary}, {percent(bill.measured_fraction)} measured"]
+    headline = f"energy     {total} at the {bill.boundary}, {percent(bill.measured_fraction)} measured"
+    is_part = bill.known_time_fraction < _ALL_KNOWN
+    lines = [f"{headline}, {percent(bill.known_time_fraction)} known" if is_part else headline]
     for component in bill.method:
         kwh = bill.rest_kwh if component == "rest" else bill.by_component.get(f"{component}_kwh")
         shown = "unknown" if kwh is None else energy(kwh)
@@ -118,18 +140,18 @@ def _energy_lines(billed: Billed, cpu_source: str) -> list[str]:
         idle, dynamic = energy(bill.idle_kwh), energy(bill.dynamic_kwh)
         lines.append(f"  of which   {idle:>10}  share of what the machine draws idle")
         lines.append(f"             {dynamic:>10}  caused by the run (attribution: {bill.attribution})")
-    if bill.known_time_fraction < 0.9995:
+    if is_part:
         unknown = percent(1.0 - bill.known_time_fraction)
         lines.append(f"  power is unknown for {unknown} of the time, which is not in these figures")
     if billed.facility_kwh is None:
-        if bill.boundary == "node":
+        if bill.boundary == "node" and billed.pue_steps is not None:
+            lines.append(f"facility   unknown: {billed.pue_steps.source} does not cover all of the energy")
+        elif bill.boundary == "node":
             lines.append("facility   unknown: no PUE was given")
     else:
         factor = billed.facility_kwh / bill.total_kwh if bill.total_kwh else 1.0
         figures = range_of(billed.facility_kwh, bill.low_kwh * factor, bill.high_kwh * factor, of="energy")
-        lines.append(
-            f"facility   {figures}" + (f" with PUE {billed.pue:g}" if billed.pue is not None else "")
-        )
+        lines.append(f"facility   {figures}{_pue_words(billed)}")
     return lines
 
 
@@ -148,9 +170,10 @@ def _carbon_lines(accounts: EmissionsSet, no_carbon: str) -> list[str]:
     return lines
 
 
-def _sci_lines(entry: Entry) -> list[str]:
+def _sci_lines(view: RunView, entry: Entry) -> list[str]:
     if entry.sci is None:
-        return []
+        why = no_score_words(view)
+        return [f"sci        unknown: {clean(why)}"] if why else []
     score, unit = entry.sci, entry.sci.functional_unit.replace(":", " ")
     without = score.embodied_g is None
     kind = (

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lowtide.accounting.sci import parse_functional_unit
 from lowtide.model.ledger import EmissionsBill, Entry
 from lowtide.model.record import RunEnd, RunHeader, RunStatus
 from lowtide.model.run_plan import PlanBill
 from lowtide.quantities import format_instant
 from lowtide.reporting.progress import progress_plain
 
-__all__ = ["RunView", "emissions_plain", "status_of", "view_plain"]
+__all__ = ["RunView", "emissions_plain", "no_score_words", "status_of", "view_plain"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,7 @@ def _entry_plain(entry: Entry, newer: Sequence[Entry]) -> dict[str, Any]:
         "intensity": None if location is None else _plain(location.intensity),
         "emissions": emissions_plain(entry),
         "pue": entry.pue,
+        "pue_source": _pue_source(entry),
         "superseded_by": newer[0].id if newer else None,
     }
 
@@ -119,8 +121,27 @@ def view_plain(view: RunView) -> dict[str, Any]:
             "rest": _plain(header.rest_model),
         },
         "note": "" if end is None else end.note,
+        "problems": _problems(view),
         "version": header.version,
     }
+
+
+def _problems(view: RunView) -> list[str]:
+    """Return what the bill lacks, in words: sensors that could not be read, why there is no carbon or score."""
+    problem = "" if view.entry is None else view.entry.problem
+    return [*view.header.unread_sensors, *(words for words in (problem, no_score_words(view)) if words)]
+
+
+def no_score_words(view: RunView) -> str:
+    """Return why a run with a functional unit has no SCI; empty where it has one, or was not asked for any."""
+    unit = view.header.functional_unit
+    if unit is None or view.end is None or (view.entry is not None and view.entry.sci is not None):
+        return ""
+    location = None if view.entry is None else view.entry.emissions.location
+    if location is None or location.g is None:
+        return f"no SCI per {unit}: the run's carbon by location is unknown"
+    name = parse_functional_unit(unit)[1]
+    return f"no SCI per {unit}: no {name} was counted; count in the script: lowtide.count({name!r}, n)"
 
 
 def _times_plain(view: RunView) -> dict[str, Any]:
@@ -147,9 +168,14 @@ def _plan_plain(bill: PlanBill | None) -> dict[str, Any] | None:
     return plain
 
 
+def _pue_source(entry: Entry) -> str | None:
+    """Return where a PUE that varies came from."""
+    return None if entry.pue_steps is None else entry.pue_steps.source
+
+
 def _bill_plain(entry: Entry | None) -> dict[str, Any]:
     if entry is None:
-        nothing = ("energy", "pue", "facility_kwh", "sci", "n_readings")
+        nothing = ("energy", "pue", "pue_source", "facility_kwh", "sci", "n_readings")
         return {
             **dict.fromkeys(nothing),
             "gaps": [],
@@ -171,6 +197,7 @@ def _bill_plain(entry: Entry | None) -> dict[str, Any]:
         ],
         "energy": _plain(entry.energy),
         "pue": entry.pue,
+        "pue_source": _pue_source(entry),
         "facility_kwh": entry.facility_kwh,
         "emissions": emissions_plain(entry),
         "sci": _plain(entry.sci),

@@ -12,14 +12,16 @@ import numpy as np
 from lowtide.accounting.bills import NodeEnergy, emissions_bill, energy_of
 from lowtide.accounting.intensities import Intensities
 from lowtide.accounting.operational import check_covers
-from lowtide.accounting.overhead import to_facility
+from lowtide.accounting.pue import Overhead, PueSeries, check_pue_covers, kept_steps, overhead
 from lowtide.accounting.uncertainty import scale_to
 from lowtide.errors import BoundaryError, InputError
 from lowtide.model.energy import Boundary
 from lowtide.model.grid_choice import GridChoice
 from lowtide.model.ledger import EmissionsBill, EmissionsSet, EnergyBill
+from lowtide.model.pue import PueSteps
 from lowtide.model.record import Gap
 from lowtide.quantities import format_instant, parse_instant_ns
+from lowtide.runtime.pue import pue_of
 from lowtide.series import steps
 from lowtide.series.types import IntensitySeries, PowerSeries
 from lowtide.stores.codec import to_plain
@@ -43,7 +45,10 @@ class AccountResult:
     energy : EnergyBill
         At the boundary of the power, before PUE.
     pue, facility_kwh : float or None
-        None without a PUE; the grams are then of the power's own boundary.
+        None without a PUE; the grams are then of the power's own boundary. The mean, weighted by energy, of a
+        PUE that varies; ``facility_kwh`` is None where some of the energy meets an unknown one.
+    pue_steps : PueSteps or None
+        A PUE that varies.
     emissions : EmissionsSet
         All accounts, None where there is no signal.
     gaps : tuple of Gap
@@ -56,6 +61,7 @@ class AccountResult:
     facility_kwh: float | None
     emissions: EmissionsSet
     gaps: tuple[Gap, ...]
+    pue_steps: PueSteps | None = None
 
     @property
     def duration_s(self) -> float:
@@ -74,6 +80,8 @@ class AccountResult:
         return {
             "energy_kwh": self.energy.total_kwh if is_known else None,
             "boundary": self.energy.boundary,
+            "pue": self.pue,
+            "pue_source": None if self.pue_steps is None else self.pue_steps.source,
             "facility_kwh": self.facility_kwh if is_known else None,
             "emissions": to_plain(self.emissions),
             "gaps": [
@@ -85,6 +93,7 @@ class AccountResult:
                 }
                 for gap in self.gaps
             ],
+            "known_fraction": self.energy.known_time_fraction,
             "mean_power_w": self.mean_power_w,
             "duration_s": self.duration_s,
         }
@@ -94,7 +103,7 @@ def account(
     power: PowerSeries | str | os.PathLike[str],
     intensity: IntensitySeries | Intensities | str | os.PathLike[str] | float | None = None,
     *,
-    pue: float | None = None,
+    pue: float | PueSeries | str | os.PathLike[str] | None = None,
     start: str | int | None = None,
     boundary: Boundary | None = None,
     gaps: Gaps | None = None,
@@ -110,7 +119,7 @@ def account(
         A series, or a file that :func:`~lowtide.power.logs.read_power_log` reads.
     intensity : IntensitySeries, Intensities, path-like, number or None
         A series, a file, or a constant [g/kWh]; None bills energy alone.
-    pue : float, optional
+    pue : float, PueSeries or path-like, optional
         Turns node energy into facility energy, once; without it grams are of the node.
     start : str or int, optional
         Instant of ``t_s = 0`` in a file, ISO 8601 with offset, or [ns].
@@ -146,11 +155,32 @@ def account(
             if given is not None:
                 raise InputError(f"{name}={given!r} is for a file; a PowerSeries says it itself")
         no_gaps: tuple[Gap, ...] = ()
-        series, power_gaps, note = power, no_gaps, "power series as given"
+        series, power_gaps, note, known = power, no_gaps, "power series as given", None
     else:
-        series, power_gaps, note = _from_file(power, start, column, boundary, utc_offset)
+        series, power_gaps, note, known = _from_file(power, start, column, boundary, utc_offset)
     intensities = _intensities(intensity, zone, series)
-    return _bill(series, intensities, pue=pue, gaps=gaps, power_gaps=power_gaps, note=note)
+    return _bill(
+        series,
+        intensities,
+        pue=_pue_given(pue, zone, series),
+        gaps=gaps,
+        power_gaps=power_gaps,
+        note=note,
+        known_fraction=known,
+    )
+
+
+def _pue_given(
+    pue: float | PueSeries | str | os.PathLike[str] | None, zone: str | None, power: PowerSeries
+) -> float | PueSteps | None:
+    if isinstance(pue, PueSeries):
+        return kept_steps(pue, start_ns=power.start_ns, end_ns=power.end_ns)
+    if pue is None or isinstance(pue, int | float):
+        return pue
+    from lowtide.runtime.config import Setting
+
+    setting = Setting(value=os.fspath(pue), origin="pue=")
+    return pue_of(setting, zone=zone, start_ns=power.start_ns, end_ns=power.end_ns)
 
 
 def account_file(
@@ -166,12 +196,14 @@ def account_file(
     """Return the bill of a power log with the configured intensity and PUE; see :func:`account`."""
     from lowtide.runtime.billing import intensities_for
     from lowtide.runtime.prepare import grid_choice
-    from lowtide.runtime.pue import pue_of
 
-    choice, pue = grid_choice(config), pue_of(config.get("pue"))
-    series, power_gaps, note = _from_file(path, start, column, boundary, utc_offset)
+    choice = grid_choice(config)
+    series, power_gaps, note, known = _from_file(path, start, column, boundary, utc_offset)
+    pue = pue_of(config.get("pue"), zone=choice.zone, start_ns=series.start_ns, end_ns=series.end_ns)
     intensities = intensities_for(choice, start_ns=series.start_ns, end_ns=series.end_ns)
-    return _bill(series, intensities, pue=pue, gaps=gaps, power_gaps=power_gaps, note=note)
+    return _bill(
+        series, intensities, pue=pue, gaps=gaps, power_gaps=power_gaps, note=note, known_fraction=known
+    )
 
 
 def _from_file(
@@ -180,14 +212,14 @@ def _from_file(
     column: str | Sequence[str] | None,
     boundary: Boundary | None,
     utc_offset: str | None,
-) -> tuple[PowerSeries, tuple[Gap, ...], str]:
+) -> tuple[PowerSeries, tuple[Gap, ...], str, float | None]:
     from lowtide.power.logs import read_power_log
 
     start_ns = parse_instant_ns(start) if isinstance(start, str) else start
     log = read_power_log(path, start_ns=start_ns, column=column, boundary=boundary, utc_offset=utc_offset)
     devices = f" of {len(log.devices)} devices" if len(log.devices) > 1 else ""
     note = f"{' + '.join(log.columns)}{devices} in {os.path.basename(path)}, {log.n_rows} readings"
-    return log.power, log.gaps, note
+    return log.power, log.gaps, note, log.known_fraction
 
 
 def _intensities(
@@ -213,18 +245,22 @@ def _bill(
     power: PowerSeries,
     intensities: Intensities,
     *,
-    pue: float | None,
+    pue: float | PueSteps | None,
     gaps: str | None,
     power_gaps: tuple[Gap, ...],
     note: str,
+    known_fraction: float | None,
 ) -> AccountResult:
     if gaps not in (None, "partial", "typical"):
         raise InputError(f"gaps={gaps!r} is unknown; use 'partial' or 'typical', or leave it out")
-    energy = energy_of(power, note=note)
-    billed = power if pue is None else _facility(power, pue)
+    energy = energy_of(power, note=note, known_fraction=known_fraction)
+    if pue is not None:
+        _check_boundary(power)
+    added = overhead(power, energy.bill.total_kwh, pue)
     main = intensities.location or intensities.marginal
     intensity_gaps = () if main is None else _unknown(main, power)
     if gaps is None:
+        check_pue_covers(power, pue)
         for series in (main, intensities.market):
             if series is not None:
                 check_covers(power, series)
@@ -233,9 +269,10 @@ def _bill(
     return AccountResult(
         power=power,
         energy=energy.bill,
-        pue=pue,
-        facility_kwh=None if pue is None else energy.bill.total_kwh * pue,
-        emissions=_emissions(billed, energy, intensities, pue or 1.0),
+        pue=added.pue,
+        pue_steps=added.steps,
+        facility_kwh=added.facility_kwh,
+        emissions=_emissions(added, energy, intensities),
         gaps=(*power_gaps, *intensity_gaps),
     )
 
@@ -253,7 +290,8 @@ def _filled(intensities: Intensities, power: PowerSeries) -> Intensities:
     )
 
 
-def _facility(power: PowerSeries, pue: float) -> PowerSeries:
+def _check_boundary(power: PowerSeries) -> None:
+    """Refuse a PUE for power that is not a node's."""
     if power.boundary == "facility":
         raise BoundaryError(
             "these watts are the facility's already and PUE applies once; drop --pue (pue=None)"
@@ -263,18 +301,21 @@ def _facility(power: PowerSeries, pue: float) -> PowerSeries:
             f"PUE applies to a node and these watts are at boundary {power.boundary!r}; if the log is of whole "
             "nodes pass --boundary node (boundary='node'), else drop --pue (pue=None)"
         )
-    return to_facility(power, pue)
 
 
-def _emissions(
-    power: PowerSeries, energy: NodeEnergy, intensities: Intensities, factor: float
-) -> EmissionsSet:
-    deviations = scale_to(energy.deviations, factor)
+def _emissions(added: Overhead, energy: NodeEnergy, intensities: Intensities) -> EmissionsSet:
+    deviations = scale_to(energy.deviations, added.pue or 1.0)
 
     def bill(series: IntensitySeries | None, direct: IntensitySeries | None = None) -> EmissionsBill | None:
         if series is None:
             return None
-        return emissions_bill(power, series, energy_deviations=deviations, direct=direct)
+        return emissions_bill(
+            added.power,
+            series,
+            energy_deviations=deviations,
+            direct=direct,
+            known_fraction=added.known_fraction * energy.known_fraction,
+        )
 
     return EmissionsSet(
         location=bill(intensities.location, intensities.direct),

@@ -11,18 +11,20 @@ import os
 import signal
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from lowtide.errors import ExecutorError, LowtideError, StoreError
 from lowtide.executors.slurm import Slurm
-from lowtide.planning.control import Decision, View, decide
+from lowtide.planning.control import Decision
 from lowtide.runtime.agent_journal import AgentLock, Journal, key_of
-from lowtide.runtime.submitting_promise import submissions_dir, write_promise
+from lowtide.runtime.agent_moves import move_starts
+from lowtide.runtime.submitting_asking import Minded, look
+from lowtide.runtime.submitting_gates import gates
+from lowtide.runtime.submitting_goes import Goes
+from lowtide.runtime.submitting_pacing import keep_decision, rest_of
+from lowtide.runtime.submitting_promise import submissions_dir
 from lowtide.runtime.submitting_replan import Move, Sites, Submitted, begin_ahead_ns, moves, submitted_jobs
-from lowtide.runtime.submitting_text import short_instant
 from lowtide.units import NS_PER_S, ns_from_s
 
 if TYPE_CHECKING:
@@ -113,10 +115,11 @@ class Agent:
         running = [one for one in submitted if one.job.state in _RUNNING]
         self._journal.forget([_key(one) for one in running])
         self._drop_ended(running)
-        concerned = [one for one in running if one.promise.pause == "freeze"] if may_freeze else []
+        concerned = [one for one in running if one.promise.pause != "none"] if may_freeze else []
         sites = Sites(now_ns, submitted)
-        until_ns = min((self._pace(one, sites, now_ns) for one in concerned), default=_NEVER_NS)
+        until_ns = min((self._mind(one, sites, now_ns) for one in concerned), default=_NEVER_NS)
         self._move(moves(submitted, sites, now_ns=now_ns, say=self._say), now_ns)
+        self._move(gates(submitted, sites, now_ns, say=self._say), now_ns)
         begins = [begin for one in submitted if (begin := _watched_from_ns(one, now_ns)) is not None]
         return min([until_ns, *begins])
 
@@ -145,30 +148,24 @@ class Agent:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _move(self, wanted: Sequence[Move], now_ns: int) -> None:
-        """Move starts, those that go to the same instant together."""
-        groups: dict[int, dict[int, Move]] = defaultdict(dict)
-        for move in wanted:
-            groups[move.plan.start_ns][move.submitted.job.submitted_id] = move
-        for begin_ns, group in sorted(groups.items()):
-            ids = list(group)
-            try:
-                self._journal.write("begin", [str(n) for n in ids], at_ns=now_ns, begin_ns=begin_ns)
-                self._slurm.set_begin(ids, begin_ns)
-            except LowtideError as error:  # one may have begun meanwhile; the next round looks again
-                self._fail(f"starts of {_names(ids)} may not be moved: {error}")
-                continue
-            for number, move in group.items():
-                self._keep(number, move)
-
-    def _keep(self, number: int, move: Move) -> None:
-        said = f"job {number}: starts {short_instant(move.plan.start_ns)} instead of {short_instant(move.from_ns)}"
-        self._say(f"{said} ({move.plan.why})")
-        promise = move.submitted.promise
+    def _mind(self, one: Submitted, sites: Sites, now_ns: int) -> int:
+        """Stop a running job, ask it to save, let it go on or leave it; return when to look again [ns]."""
+        if one.promise.pause == "freeze":
+            return self._pace(one, sites, now_ns)
+        minded = Minded(
+            ledger=self._ledger, slurm=self._slurm, label=one.job.label, say=self._say, clock=self._clock
+        )
         try:
-            write_promise(self._ledger, replace(promise, last=move.plan, n_moves=promise.n_moves + 1))
-        except StoreError as error:
-            self._fail(f"job {number}: its new start is not kept: {error}")
+            wait_s = look(minded)
+        except LowtideError as error:
+            self._fail(f"job {one.job.label} is not paused: {error}")
+            return _NEVER_NS
+        return _NEVER_NS if wait_s is None else now_ns + ns_from_s(wait_s)
+
+    def _move(self, wanted: Sequence[Move], now_ns: int) -> None:
+        move_starts(
+            wanted, self._ledger, self._slurm, self._journal, now_ns=now_ns, say=self._say, fail=self._fail
+        )
 
     def _pace(self, one: Submitted, sites: Sites, now_ns: int) -> int:
         """Stop a running job, let it go on or leave it; return when to look again [ns]."""
@@ -192,25 +189,21 @@ class Agent:
     def _decide(
         self, one: Submitted, sites: Sites, now_ns: int, begun: Literal["running", "paused"]
     ) -> Decision:
-        promise, job = one.promise, one.job
-        key = _key(one)
-        elapsed_ns = 0 if job.start_ns is None else max(0, now_ns - job.start_ns)
-        done_ns = max(0, elapsed_ns - self._journal.of(key).total_ns(now_ns))
+        promise, job, key = one.promise, one.job, _key(one)
+        start_ns = now_ns if job.start_ns is None else min(now_ns, job.start_ns)
+        still = self._journal.of(key)
         limit_ns = _NEVER_NS if job.end_ns is None or job.time_limit_s is None else job.end_ns
-        return decide(
-            View(
-                now_ns=now_ns,
-                job=promise.job,
-                site=sites.of(promise),
-                deadline_ns=min(promise.deadline_ns, limit_ns) - _REACTION_NS,
-                begun=begun,
-                done_s=done_ns / NS_PER_S,
-                may_pause=True,
-                margin_fraction=promise.margin_fraction,
-                min_saving_fraction=promise.min_saving_fraction,
-                plan=self._plans.get(key),
-            )
-        )
+        rest = rest_of(
+            promise, sites.of(promise), now_ns=now_ns, begun=begun,
+            done_s=max(0, now_ns - start_ns - still.total_ns(now_ns)) / NS_PER_S,
+            runs_ns=still.runs_ns(start_ns, now_ns),
+            until_ns=min(promise.deadline_ns, limit_ns) - _REACTION_NS,
+            plan=self._plans.get(key),
+        )  # fmt: skip
+        problem = keep_decision(Goes(self._ledger, job.label), promise, rest)
+        if problem:
+            self._fail(f"job {job.label}: its plan is not kept: {problem}")
+        return rest.decision
 
     def _stop(self, key: str, why: str) -> None:
         label = key.partition("@")[0]
@@ -294,10 +287,5 @@ def _key(one: Submitted) -> str:
 
 def _watched_from_ns(one: Submitted, now_ns: int) -> int | None:
     """Return when a waiting job that may be paused is to be looked at [ns]."""
-    begin_ns = begin_ahead_ns(one, now_ns) if one.promise.pause == "freeze" else None
+    begin_ns = begin_ahead_ns(one, now_ns) if one.promise.pause != "none" else None
     return None if begin_ns is None else begin_ns + _AFTER_BEGIN_NS
-
-
-def _names(ids: Sequence[int]) -> str:
-    shown = ", ".join(map(str, ids[:5]))
-    return f"job {shown}" if len(ids) == 1 else f"jobs {shown}{', ...' if len(ids) > 5 else ''}"

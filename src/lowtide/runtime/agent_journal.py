@@ -40,14 +40,31 @@ class Standstill:
         In pauses that are over [ns].
     since_ns : int or None
         None: it is not stopped.
+    spans : list of (start, end)
+        The pauses that are over [ns].
     """
 
     before_ns: int = 0
     since_ns: int | None = None
+    spans: list[tuple[int, int]] = field(default_factory=list)
 
     def total_ns(self, now_ns: int) -> int:
         """Return all the time it has stood still until now [ns]."""
         return self.before_ns + (0 if self.since_ns is None else max(0, now_ns - self.since_ns))
+
+    def runs_ns(self, start_ns: int, end_ns: int) -> list[tuple[int, int]]:
+        """Return when it ran between its start and an instant, its pauses left out [ns].
+
+        >>> Standstill(spans=[(10, 20)]).runs_ns(0, 50)
+        [(0, 10), (20, 50)]
+        """
+        found, t_ns = [], start_ns
+        now = [] if self.since_ns is None else [(self.since_ns, end_ns)]
+        for stopped_ns, went_on_ns in [*self.spans, *now]:
+            if stopped_ns > t_ns:
+                found.append((t_ns, min(stopped_ns, end_ns)))
+            t_ns = max(t_ns, went_on_ns)
+        return [*found, (t_ns, end_ns)] if t_ns < end_ns else found
 
 
 @dataclass(slots=True)
@@ -122,6 +139,7 @@ class Journal:
                 its.since_ns = at_ns if its.since_ns is None else its.since_ns
             elif its.since_ns is not None:
                 its.before_ns += max(0, at_ns - its.since_ns)
+                its.spans.append((its.since_ns, max(at_ns, its.since_ns)))
                 its.since_ns = None
 
 

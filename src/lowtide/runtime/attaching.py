@@ -15,7 +15,7 @@ from collections.abc import Callable
 from lowtide.errors import InputError, StoreError
 from lowtide.model.record import RunEnd, RunHeader
 from lowtide.runtime.config import Config
-from lowtide.runtime.prepare import RunOptions, ledger_of, make_header
+from lowtide.runtime.prepare import RunOptions, ledger_flag, ledger_of, make_header
 from lowtide.stores.ledger import Ledger
 
 __all__ = ["attach", "check_process", "command_of"]
@@ -112,7 +112,7 @@ def attach(
     lock.close()
     if close_run(header.journal_dir, wait_s=5.0, end=end) is None:
         raise StoreError(
-            f"the recorder is still at work; `lowtide show {header.run_id}` closes the run later"
+            f"the recorder is still at work; `lowtide show {header.run_id}{ledger_flag(ledger)}` closes the run later"
         )
     return ledger, header.run_id
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -15,7 +15,9 @@ from lowtide.accounting.intensities import Intensities
 from lowtide.errors import InputError, LowtideError
 from lowtide.model.grid_choice import GridChoice
 from lowtide.model.ledger import EmissionsBill, Entry, JoinedIntensity
+from lowtide.model.pue import PueSteps
 from lowtide.model.record import Record
+from lowtide.model.run_plan import PlanBill
 from lowtide.model.signal import STATUSES
 from lowtide.quantities import format_instant
 from lowtide.runtime.grid_signals import check_intensity, fill_with_typical, intensities_for
@@ -27,11 +29,14 @@ from lowtide.stores.records import read_record, segment_hashes
 if TYPE_CHECKING:
     from lowtide.runtime.grid_access import GridAccess
 
+_ALL: Final = 1.0 - 1e-9
+
 __all__ = [
     "bill",
     "check_intensity",
     "fill_with_typical",
     "intensities_for",
+    "is_settled",
     "make_entry",
     "measured_share",
     "reprice",
@@ -45,17 +50,20 @@ def make_entry(
     ledger: Ledger,
     *,
     choice: GridChoice | None = None,
-    pue: float | None = None,
+    pue: float | PueSteps | None = None,
     problem: str = "",
     access: GridAccess | None = None,
 ) -> Entry:
     """Return a bill of a record, not kept yet; without `access` providers are not asked."""
-    from lowtide.runtime.grid_access import cached_only
-
     choice = choice or record.header.grid
-    start_ns, end_ns = window_ns(record.start_ns, record.end_ns, record.end)
-    with access or cached_only() as grid:
-        intensities = intensities_for(choice, start_ns=start_ns, end_ns=end_ns, access=grid)
+    start_ns, end_ns = _window_of(record, choice)
+    if choice.zone is None or choice.intensity is not None:  # the grid is not asked, and its cache stays shut
+        intensities = intensities_for(choice, start_ns=start_ns, end_ns=end_ns)
+    else:
+        from lowtide.runtime.grid_access import cached_only
+
+        with access or cached_only() as grid:
+            intensities = intensities_for(choice, start_ns=start_ns, end_ns=end_ns, access=grid)
     return book(
         record,
         intensities,
@@ -67,21 +75,65 @@ def make_entry(
     )
 
 
+def _window_of(record: Record, choice: GridChoice) -> tuple[int, int]:
+    """Return from when to when an intensity is needed [ns]; of what providers will yet tell only what has passed."""
+    until_ns = None if choice.intensity is not None else time.time_ns()
+    return window_ns(record.start_ns, record.end_ns, record.end, until_ns=until_ns)
+
+
 def bill(ledger: Ledger, run_id: str) -> Entry:
     """Bill a closed run and keep the entry.
 
-    An intensity that can no longer be read costs the emissions, never the energy. Providers are asked for some
-    seconds at most (setting `grid_timeout`); what they do not say by then is stood in for, and `reprice` makes
-    it good.
+    An intensity that can no longer be read costs the emissions, never the energy. Nobody waits for the network:
+    what providers do not say within a moment is stood in for, and the bill is made again by a process of its own
+    or by the next command, see :mod:`~lowtide.runtime.pending`.
     """
-    from lowtide.runtime.grid_access import at_run_end
-
     record = read_record(ledger, run_id)
+    access = _access_for(record.header.grid)
     try:
-        entry = make_entry(record, ledger, access=at_run_end())
+        entry = make_entry(record, ledger, access=access)
     except InputError as error:
         entry = make_entry(record, ledger, choice=GridChoice(), problem=str(error))
-    return replace(entry, id=ledger.add_entry(run_id, _plain(entry)))
+    if access is None:
+        return replace(entry, id=ledger.add_entry(run_id, _plain(entry)))
+    return _kept(ledger, run_id, entry, access)
+
+
+def _access_for(choice: GridChoice) -> GridAccess | None:
+    """Return the grid for a choice that asks it; None where a file says all, or no place is known."""
+    if choice.zone is None or choice.intensity is not None:
+        return None
+    from lowtide.runtime.grid_access import at_run_end
+
+    return at_run_end()
+
+
+def _kept(ledger: Ledger, run_id: str, entry: Entry, access: GridAccess) -> Entry:
+    """Keep a first bill, with a note before it and somebody at work after it if it waits for the network."""
+    from lowtide.runtime.pending import ask_later, note
+
+    waits = access.asked and not is_settled(entry, silent=bool(access.silent))
+    if waits:
+        note(ledger, run_id, entry.made, silent=access.silent, now_ns=time.time_ns())
+    kept = replace(entry, id=ledger.add_entry(run_id, _plain(entry)))
+    if waits and access.silent:
+        ask_later(ledger)
+    return kept
+
+
+def is_settled(entry: Entry, *, silent: bool) -> bool:
+    """Return whether nothing better can come: a bill rests on measured intensity alone.
+
+    While somebody is `silent`, an account or a figure that is not there may still come.
+    """
+    location, marginal = entry.emissions.location, entry.emissions.marginal
+    bills = [bill for bill in (location, marginal) if bill is not None]
+    if not all(measured_share(bill) > _ALL for bill in bills):
+        return False
+    if entry.plan is not None and entry.plan.is_open:
+        return False  # what its plan could have done is told by hours that are not measured yet
+    lacks_direct = location is None or (location.direct_g is None and location.intensity.factors != "direct")
+    return not (silent and lacks_direct)
 
 
 def _plain(entry: Entry) -> dict[str, object]:
@@ -95,7 +147,7 @@ def reprice(
     run_id: str,
     *,
     choice: GridChoice,
-    pue: float | None,
+    pue: float | PueSteps | None,
     gaps: str | None = None,
     access: GridAccess | None = None,
 ) -> Entry:
@@ -123,7 +175,7 @@ def reprice_if_better(
     run_id: str,
     *,
     choice: GridChoice,
-    pue: float | None,
+    pue: float | PueSteps | None,
     gaps: str | None = None,
     access: GridAccess | None = None,
 ) -> Entry | None:
@@ -149,17 +201,20 @@ def _accounted(
     ledger: Ledger,
     run_id: str,
     choice: GridChoice,
-    pue: float | None,
+    pue: float | PueSteps | None,
     gaps: str | None,
     access: GridAccess | None,
 ) -> Entry:
     from lowtide.accounting.booking import node_energy
     from lowtide.accounting.operational import check_covers
+    from lowtide.accounting.pue import check_pue_covers
 
     record = read_record(ledger, run_id)
-    start_ns, end_ns = window_ns(record.start_ns, record.end_ns, record.end)
+    start_ns, end_ns = _window_of(record, choice)
     intensities = intensities_for(choice, start_ns=start_ns, end_ns=end_ns, access=access)
     power = node_energy(record).power
+    if gaps is None:
+        check_pue_covers(power, pue)
     if intensities.location is not None:
         if gaps is None:
             check_covers(power, intensities.location)
@@ -191,11 +246,25 @@ def _is_better(entry: Entry, kept: dict[str, Any] | None, path: str) -> bool:
     """Return whether a bill rests on better intensity than the one that was kept, in one account at least."""
     if kept is None:
         return True
-    before = from_plain(Entry, kept, path=path).emissions
-    after = entry.emissions
-    return any(
-        _shares(getattr(after, name)) > _shares(getattr(before, name)) for name in ("location", "marginal")
+    kept_entry = from_plain(Entry, kept, path=path)
+    before, after = kept_entry.emissions, entry.emissions
+    names = ("location", "marginal")
+    if _tells_more(entry.plan, kept_entry.plan):
+        return all(_shares(getattr(after, name)) >= _shares(getattr(before, name)) for name in names)
+    return _has_new_direct(before.location, after.location) or any(
+        _shares(getattr(after, name)) > _shares(getattr(before, name)) for name in names
     )
+
+
+def _tells_more(after: PlanBill | None, before: PlanBill | None) -> bool:
+    """Return whether more of a plan's bill is known for good."""
+    return after is not None and before is not None and after.n_known > before.n_known
+
+
+def _has_new_direct(before: EmissionsBill | None, after: EmissionsBill | None) -> bool:
+    """Return whether the figure with direct factors is known now and was not."""
+    was_known = before is not None and before.direct_g is not None
+    return after is not None and after.direct_g is not None and not was_known and before is not None
 
 
 def _shares(bill: EmissionsBill | None) -> tuple[float, ...]:
@@ -233,6 +302,7 @@ def verify(ledger: Ledger, run_id: str) -> dict[str, Any]:
         for n, h in kept.segments.items()
         if hashes.get(n) != h
     ]
+    differences += [event.detail for event in record.events if event.kind == "damaged"]
     differences += [f"{n}: readings that were not billed" for n in hashes if n not in kept.segments]
     again = book(
         record,
@@ -240,7 +310,7 @@ def verify(ledger: Ledger, run_id: str) -> dict[str, Any]:
         made=kept.made,
         segments=kept.segments,
         version=kept.version,
-        pue=kept.pue,
+        pue=kept.pue if kept.pue_steps is None else kept.pue_steps,
         problem=kept.problem,
     )
     differences += _differences(to_plain(replace(again, id=kept.id)), to_plain(kept))

@@ -282,11 +282,20 @@ def close_unseen(ledger: Ledger, root: str | None = None) -> list[str]:
         try:
             if close_run(journal_dir) is None and _waits_for_nobody(journal_dir):
                 name = os.path.basename(journal_dir)
-                problems.append(f"{name} waits to start and nobody minds it: lowtide run --continue {name}")
+                problems.append(
+                    f"{name} waits to be started and nobody minds it: lowtide run --continue {name}"
+                )
         except (LowtideError, OSError, KeyError) as error:
             if _belongs(journal_dir, ledger):
                 problems.append(f"{os.path.basename(journal_dir)} cannot be closed: {error}")
-    return [*problems, *join_waiting(ledger)]
+    from lowtide.runtime.pending import take_up
+
+    problems += join_waiting(ledger)
+    try:
+        take_up(ledger)
+    except (LowtideError, OSError) as error:
+        problems.append(f"bills that wait for the grid cannot be made again: {error}")
+    return problems
 
 
 def _waits_for_nobody(journal_dir: str) -> bool:

@@ -6,8 +6,9 @@ Every value knows where it came from; ``lowtide config show`` prints that.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 from lowtide.errors import ConfigError, InputError, near_matches
@@ -21,7 +22,7 @@ SETTINGS: Final[dict[str, str]] = {
     "cache": "file that keeps fetched intensity",
     "embodied_kg": "manufacture of the machine, kg CO2e",
     "factors": "lifecycle or direct",
-    "grid_timeout": "how long the end of a run may wait for providers, e.g. 5s; 0 for not at all",
+    "grid_timeout": "how long providers are asked after a run, in the background, e.g. 5s; 0 for not at all",
     "intensity": "a file, or g/kWh",
     "interval": "time between readings, e.g. 1s",
     "ledger": "folder of the runs",
@@ -31,22 +32,35 @@ SETTINGS: Final[dict[str, str]] = {
     "provider": "where intensity comes from, e.g. electricitymaps; several by commas, the best first",
     "pue": "power usage effectiveness of the site",
     "sensors": "auto, or names separated by commas",
-    "site": "a [site.NAME] table of the configuration",
+    "site": "a [site.NAME] table of the configuration; default_site in a file",
     "utilization": "share of its life the machine works, 0 to 1",
     "zone": "where the power is drawn, e.g. DE or aws:eu-central-1",
 }
 """Settings by name, with what they hold."""
 
 _FILE_NAME: Final = "lowtide.toml"
+_DEFAULT_SITE: Final = "default_site"
+"""How a file chooses a site: TOML has no place for ``site = "a"`` beside the tables ``[site.a]``."""
 _SITE_KEYS: Final = tuple(f.name for f in fields(Site) if f.name != "name")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """A value with where it came from: ``flag``, a variable's name, or a file's path."""
+    """A value with where it came from: ``flag``, a variable's name, a file's path, or a site's table.
+
+    Attributes
+    ----------
+    value, origin : str
+    rank : int
+        0 for a flag, more for what is weaker: variables, then files.
+    under : Setting or None
+        The weaker value that a chosen site took the place of.
+    """
 
     value: str
     origin: str
+    rank: int = field(default=0, compare=False)
+    under: Setting | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,23 +71,30 @@ class Config:
     sites: Mapping[str, Site]
 
     def get(self, name: str, flag: str | None = None) -> Setting | None:
-        """Return a setting; a flag that was given wins, and a chosen site fills what nobody set."""
+        """Return a setting; a flag that was given wins."""
         if flag is not None:
             return Setting(value=flag, origin="flag")
         if name in self.settings:
             return self.settings[name]
         return None
 
-    def with_flags(self, flags: Mapping[str, str | None]) -> Config:
-        """Return the configuration with flags on top and the chosen site's values below them."""
-        given = {name: Setting(value=v, origin="flag") for name, v in flags.items() if v is not None}
-        merged = {**self.settings, **given}
+    def with_flags(self, flags: Mapping[str, str | None], *, origin: str = "flag") -> Config:
+        """Return the configuration with flags on top.
+
+        The values of the chosen site rank right below those of the place that chose it: a site that a flag names
+        beats all variables and files, one that a file names beats the weaker files. `origin` is another one for values
+        that rank as flags and were given earlier.
+        """
+        given = {name: Setting(value=v, origin=origin) for name, v in flags.items() if v is not None}
+        kept = _without_site(self.settings) if "site" in given else dict(self.settings)
+        merged = {**kept, **given}
         if "site" in merged:
-            site = self.site(merged["site"].value)
-            for key in _SITE_KEYS:
-                value = getattr(site, key)
-                if value is not None and key in SETTINGS and key not in merged:
-                    merged[key] = Setting(value=str(value), origin=f"[site.{site.name}]")
+            chosen = merged["site"]
+            merged = _with_site(merged, self.site(chosen.value), chosen.rank)
+        if "provider" in given and "intensity" not in given:
+            merged.pop(
+                "intensity", None
+            )  # a file of the configuration must not silence the provider asked for
         return Config(settings=merged, sites=self.sites)
 
     def site(self, name: str) -> Site:
@@ -90,6 +111,22 @@ class Config:
         return self.sites[name]
 
 
+def _with_site(settings: Mapping[str, Setting], site: Site, rank: int) -> dict[str, Setting]:
+    """Return settings with those of a site that was chosen at a rank."""
+    merged = dict(settings)
+    for key in _SITE_KEYS:
+        value, kept = getattr(site, key), settings.get(key)
+        if value is not None and key in SETTINGS and (kept is None or kept.rank > rank):
+            merged[key] = Setting(value=str(value), origin=f"[site.{site.name}]", rank=rank, under=kept)
+    return merged
+
+
+def _without_site(settings: Mapping[str, Setting]) -> dict[str, Setting]:
+    """Return settings as they were before a site was chosen."""
+    found = {name: s.under if s.origin.startswith("[site.") else s for name, s in settings.items()}
+    return {name: setting for name, setting in found.items() if setting is not None}
+
+
 def load_config(*, cwd: str | None = None, env: Mapping[str, str] | None = None) -> Config:
     """Return the settings of files and environment.
 
@@ -101,16 +138,18 @@ def load_config(*, cwd: str | None = None, env: Mapping[str, str] | None = None)
     env = os.environ if env is None else env
     settings: dict[str, Setting] = {}
     sites: dict[str, Site] = {}
-    for path in reversed(config_files(cwd or os.getcwd(), env)):
+    files = config_files(cwd or os.getcwd(), env)
+    for rank, path in reversed(list(enumerate(files, start=2))):
         table = _read_toml(path)
         _read_sites(path, table.pop("site", {}) if isinstance(table.get("site"), dict) else {}, sites)
         for key, value in table.items():
-            _check_key(key, value, path)
-            settings[key] = Setting(value=str(value), origin=path)
+            name = "site" if key == _DEFAULT_SITE else key
+            _check_key(name, value, path)
+            settings[name] = Setting(value=str(value), origin=path, rank=rank)
     for name in SETTINGS:
         variable = f"LOWTIDE_{name.upper()}"
         if env.get(variable):
-            settings[name] = Setting(value=env[variable], origin=variable)
+            settings[name] = Setting(value=env[variable], origin=variable, rank=1)
     return Config(settings=settings, sites=sites)
 
 
@@ -140,11 +179,16 @@ def _read_toml(path: str) -> dict[str, Any]:
 
     try:
         with open(path, "rb") as file:
-            return tomllib.load(file)
+            data = file.read()
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is no TOML: {error}") from error
+    try:
+        return tomllib.loads(data.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        hint = ""
+        if re.search(rb"(?m)^\s*site\s*=", data) and re.search(rb"(?m)^\s*\[site\.", data):
+            hint = f'; beside [site.NAME] tables the one to use is chosen with {_DEFAULT_SITE} = "NAME"'
+        raise ConfigError(f"{path} is no TOML: {error}{hint}") from error
 
 
 def _check_key(key: str, value: Any, path: str) -> None:
@@ -171,7 +215,18 @@ def _read_sites(path: str, tables: Mapping[str, Any], sites: dict[str, Site]) ->
             raise ConfigError(f"{path}: [site.{name}]: {error}") from error
 
 
-_SITE_NUMBERS: Final = ("pue", "price_usd_per_kwh", "embodied_kg", "lifetime_years", "utilization")
+_TABLES: Final = (".csv", ".parquet", ".pq")
+_SITE_NUMBERS: Final = (
+    "price_usd_per_kwh",
+    "embodied_kg",
+    "lifetime_years",
+    "utilization",
+    "throughput",
+    "power",
+    "transfer_gb",
+    "transfer_kwh_per_gb",
+    "transfer_gbit_per_s",
+)
 
 
 def _site_value(key: str, value: Any) -> Any:
@@ -179,4 +234,8 @@ def _site_value(key: str, value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise InputError(f"{key} must be a number, got {value!r}")
         return float(value)
+    if key == "pue" and not isinstance(value, bool) and isinstance(value, int | float):
+        return float(value)
+    if key == "pue" and not (isinstance(value, str) and value.casefold().endswith(_TABLES)):
+        raise InputError(f"pue must be a number or a file like pue.csv, got {value!r}")
     return str(value)

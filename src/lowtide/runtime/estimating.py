@@ -22,6 +22,7 @@ from lowtide.model.ledger import EmissionsSet, SciScore
 from lowtide.quantities import parse_energy_kwh, parse_instant_ns
 from lowtide.runtime.estimating_extras import billed_energy, embodied_of, sci_of, serving_of
 from lowtide.runtime.estimating_inputs import CONFIG_KEYS, EstimateRequest, merged
+from lowtide.runtime.pue import pue_number
 from lowtide.series.types import PowerSeries
 from lowtide.units import ns_from_s
 
@@ -179,7 +180,7 @@ def _inputs(request: EstimateRequest, config: Config) -> TrainingInputs:
         accelerator=name,
         hours=None if request.duration is None else parse_hours(request.duration),
         power_w=None if request.power_per_gpu is None else parse_power_per_gpu(request.power_per_gpu),
-        pue=None if pue is None else parse_ranged(pue.value, name="--pue"),
+        pue=None if pue is None else parse_ranged(pue_number(pue.value, what="an estimate"), name="--pue"),
         n_parameters=count("params"),
         n_active_parameters=count("active_params"),
         n_tokens=count("tokens"),

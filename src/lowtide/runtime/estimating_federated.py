@@ -16,6 +16,7 @@ from lowtide.estimation.ranged import parse_ranged
 from lowtide.estimation.request import parse_count
 from lowtide.quantities import parse_duration_s, parse_energy_kwh, parse_power_w
 from lowtide.runtime.estimating_compare import mean_intensity
+from lowtide.runtime.pue import pue_number
 
 __all__ = ["FederatedRequest", "federated_request", "read_clients"]
 
@@ -47,6 +48,13 @@ class FederatedRequest:
     server_intensity: str | None = None
     pue: str | None = None
     central_energy: str | None = None
+    provider: str | None = None
+    basis: str | None = None
+    factors: str | None = None
+
+
+def _signal(request: FederatedRequest) -> dict[str, str | None]:
+    return {"provider": request.provider, "basis": request.basis, "factors": request.factors}
 
 
 def federated_request(request: FederatedRequest) -> Federated:
@@ -65,13 +73,19 @@ def federated_request(request: FederatedRequest) -> Federated:
         groups = read_clients(request.clients_file, request, rounds * share)
     else:
         groups = [_one_group(request, rounds * share)]
-    pue = None if request.pue is None else parse_ranged(request.pue, name="--pue").value
+    pue = (
+        None
+        if request.pue is None
+        else parse_ranged(pue_number(request.pue, what="a federated estimate"), name="--pue").value
+    )
     return federated(
         groups,
         model_mb=parse_ranged(request.model_mb.upper().removesuffix("MB"), name="--model-mb").value,
         server_kwh=parse_energy_kwh(request.server_energy),
         server_pue=pue,
-        server_g_per_kwh=mean_intensity(request.server_zone, request.server_intensity, hours=_YEAR_H),
+        server_g_per_kwh=mean_intensity(
+            request.server_zone, request.server_intensity, hours=_YEAR_H, signal=_signal(request)
+        ),
         central_node_kwh=None if request.central_energy is None else parse_energy_kwh(request.central_energy),
     )
 
@@ -89,7 +103,9 @@ def _one_group(request: FederatedRequest, participations: float) -> ClientGroup:
         idle_w=parse_power_w(request.idle_power),
         download_mbit_s=parse_ranged(request.download, name="--download").value,
         upload_mbit_s=parse_ranged(request.upload, name="--upload").value,
-        intensity_g_per_kwh=mean_intensity(request.zone, request.intensity, hours=_YEAR_H),
+        intensity_g_per_kwh=mean_intensity(
+            request.zone, request.intensity, hours=_YEAR_H, signal=_signal(request)
+        ),
     )
 
 
@@ -156,5 +172,5 @@ def _read_group(
         idle_w=parse_power_w(request.idle_power),
         download_mbit_s=number("download_mbit_s"),
         upload_mbit_s=number("upload_mbit_s"),
-        intensity_g_per_kwh=mean_intensity(zone, given, hours=_YEAR_H),
+        intensity_g_per_kwh=mean_intensity(zone, given, hours=_YEAR_H, signal=_signal(request)),
     )

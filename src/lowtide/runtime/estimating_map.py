@@ -36,9 +36,14 @@ class MapLever:
     baseline_g : float
         Run now in the first zone [g for each kW of the job].
     best_zone : str
-    region, hours : Pull
-        Levers with their computed factors: moving to the best zone; then waiting or pausing there.
+    region : Pull
+        Moving to the best zone, with its computed factor.
+    hours : Pull or None
+        Then waiting or pausing there; None where only a yearly mean of it is known.
     hours_policy : str
+        Empty without `hours`.
+    hours_unknown : str
+        Why `hours` is None.
     caveat : str
     """
 
@@ -46,8 +51,9 @@ class MapLever:
     baseline_g: float
     best_zone: str
     region: Pull
-    hours: Pull
+    hours: Pull | None
     hours_policy: str
+    hours_unknown: str
     caveat: str
 
 
@@ -91,6 +97,7 @@ def map_lever(
     base_g = _grams(plans.baseline)
     there = min((p for p in plans.plans if p.policy == "run-now"), key=_grams)
     best = min((p for p in plans.plans if p.zone == there.zone), key=_grams)
+    is_resolved = next(site for site in sites if site.zone == there.zone).intensity.signal.time_resolved
     told = f"computed for {format_duration(duration_s)} in {', '.join(site.zone for site in sites)}"
     caveat = (
         "allocated grams on average intensity: load that moves to clean supply can push other load off it"
@@ -102,8 +109,11 @@ def map_lever(
         baseline_g=base_g,
         best_zone=there.zone,
         region=_pull("clean-region", base_g, _grams(there), f"{told}: run in {there.zone}"),
-        hours=_pull("clean-hours", _grams(there), _grams(best), f"{told}: {best.policy} within {slack} more"),
-        hours_policy=best.policy,
+        hours=_pull("clean-hours", _grams(there), _grams(best), f"{told}: {best.policy} within {slack} more")
+        if is_resolved
+        else None,
+        hours_policy=best.policy if is_resolved else "",
+        hours_unknown="" if is_resolved else f"only a yearly mean of {there.zone} is known",
         caveat=caveat,
     )
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lowtide.errors import InputError
 from lowtide.model.run_plan import PauseKind  # also when running: the codec reads the hints of GreenSpec
 from lowtide.quantities import format_duration, parse_duration_s, parse_fraction, parse_instant_ns
+from lowtide.runtime.green_progress import checked_pattern
 from lowtide.runtime.isolate import in_child
 from lowtide.units import ns_from_s
 
@@ -25,6 +27,11 @@ NOMINAL_W: Final = 1000.0
 """What a job of unknown power is planned with; shares do not depend on it."""
 _ALLOCATIONS: Final = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID", "KUBERNETES_SERVICE_HOST")
 _DEFAULT: Final = "24h"
+_OF_PAUSES: Final = ("pause_signal", "grace", "resume_time")
+_OF_PROGRESS: Final = ("progress_file", "progress_pattern", "work_units")
+_GRACE_S: Final = 60.0
+_SIGNALS: Final = ("TERM", "INT", "HUP", "USR1", "USR2", "QUIT", "TSTP", "CONT", "ALRM", "WINCH")
+_LEAST_S, _LEAST_SHARE = 60.0, 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +50,12 @@ class GreenAsked:
     history: str | None = None
     forecast: str | None = None
     hold_allocation: bool = False
+    pause_signal: str | None = None
+    grace: str | None = None
+    resume_time: str | None = None
+    progress_file: str | None = None
+    progress_pattern: str | None = None
+    work_units: float | None = None
 
     @property
     def is_asked(self) -> bool:
@@ -56,7 +69,16 @@ class GreenAsked:
         ------
         InputError
         """
-        names = ("duration", "margin", "min_saving", "pause", "history", "forecast")
+        names = (
+            "duration",
+            "margin",
+            "min_saving",
+            "pause",
+            "history",
+            "forecast",
+            *_OF_PAUSES,
+            *_OF_PROGRESS,
+        )
         given = [name for name in names if getattr(self, name) is not None]
         if given or self.hold_allocation:
             flag = "--" + (given[0] if given else "hold_allocation").replace("_", "-")
@@ -82,6 +104,18 @@ class GreenSpec:
         As fractions.
     pause : {"none", "freeze", "checkpoint"}
     history, forecast : str or None
+    hold_allocation : bool
+        Whether hardware is reserved for it, and stands idle, while it waits.
+    pause_signal : str
+        For a job that does not look for its pause file: ``TERM``.
+    grace_s : float
+        How long it may take to save and leave [s].
+    resume_time_s : float or None
+        From its start to its first step, as given [s]; None is to be measured.
+    progress_file, progress_pattern : str or None
+        A log that tells its progress, and where in it.
+    work_units : float or None
+        All the units, where the pattern tells only those done.
     """
 
     bound: str
@@ -97,11 +131,23 @@ class GreenSpec:
     pause: PauseKind
     history: str | None = None
     forecast: str | None = None
+    hold_allocation: bool = False
+    pause_signal: str = "TERM"
+    grace_s: float = _GRACE_S
+    resume_time_s: float | None = None
+    progress_file: str | None = None
+    progress_pattern: str | None = None
+    work_units: float | None = None
 
     @property
     def longest_ns(self) -> int:
         """The work with its margin [ns]."""
         return ns_from_s(self.work_s * (1.0 + self.margin))
+
+    @property
+    def least_s(self) -> float:
+        """What is too short a run or a pause to be worth beginning [s]: a minute, less for short jobs."""
+        return min(_LEAST_S, self.work_s * _LEAST_SHARE)
 
 
 def resolve(
@@ -116,7 +162,9 @@ def resolve(
     """
     bound, text, remarks = _bound(asked)
     _check_place(asked, header, env)
-    needed = bound != "start_within" or asked.pause == "freeze"
+    needed = bound != "start_within" or asked.pause not in (None, "none")
+    pausing, words = _pausing(asked)
+    remarks += words
     work_s, power_w, words = _work(asked, header, ledger, needed=needed)
     remarks += words
     known = work_s is not None
@@ -132,9 +180,52 @@ def resolve(
         start_by_ns=start_by_ns, work_s=work_s, work_known=known,
         power_w=power_w or NOMINAL_W, power_known=power_w is not None, margin=margin,
         min_saving=parse_fraction(asked.min_saving or "3%"), pause=asked.pause or "none",
-        history=asked.history, forecast=asked.forecast,
+        history=asked.history, forecast=asked.forecast, hold_allocation=asked.hold_allocation, **pausing,
     )  # fmt: skip
     return spec, remarks
+
+
+def _pausing(asked: GreenAsked) -> tuple[dict[str, Any], list[str]]:
+    """Return how it is asked to leave and how it tells its progress, checked, and remarks."""
+    given = [name for name in _OF_PAUSES if getattr(asked, name) is not None]
+    if given and asked.pause != "checkpoint":
+        raise InputError(
+            f"--{given[0].replace('_', '-')} is for a job that saves and leaves: --pause checkpoint"
+        )
+    name = (asked.pause_signal or "TERM").upper().removeprefix("SIG")
+    if name not in _SIGNALS:
+        raise InputError(
+            f"--pause-signal {asked.pause_signal}: a job is asked with one of {', '.join(_SIGNALS)}"
+        )
+    grace_s = _GRACE_S if asked.grace is None else parse_duration_s(asked.grace)
+    if not grace_s > 0.0:
+        raise InputError(f"--grace {asked.grace} must be longer than nothing")
+    resume_s = None if asked.resume_time is None else parse_duration_s(asked.resume_time)
+    words = []
+    if asked.pause == "checkpoint" and resume_s is None:
+        words = ["what a resume costs is measured at the first start; --resume-time 2m says it before"]
+    found = {"pause_signal": name, "grace_s": grace_s, "resume_time_s": resume_s, **_progress(asked)}
+    return found, words
+
+
+def _progress(asked: GreenAsked) -> dict[str, Any]:
+    if asked.progress_file is None:
+        given = next((name for name in _OF_PROGRESS if getattr(asked, name) is not None), None)
+        if given is not None:
+            raise InputError(
+                f"--{given.replace('_', '-')} says how a log is read: which one? --progress-file FILE"
+            )
+        return {}
+    if asked.work_units is not None and not asked.work_units > 0.0:
+        raise InputError(f"--work-units {asked.work_units:g} must be above 0")
+    if asked.progress_pattern is not None:
+        checked_pattern(asked.progress_pattern, asked.work_units)
+    elif asked.work_units is not None:
+        raise InputError("--work-units needs --progress-pattern: which number in the log are the units done?")
+    path = os.path.abspath(asked.progress_file)
+    return {
+        "progress_file": path, "progress_pattern": asked.progress_pattern, "work_units": asked.work_units
+    }  # fmt: skip
 
 
 def _bound(asked: GreenAsked) -> tuple[str, str, list[str]]:

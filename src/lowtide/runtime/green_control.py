@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from lowtide.errors import ExecutorError, StoreError
-from lowtide.executors.freezing import TreeFreezer
+from lowtide.errors import StoreError
 from lowtide.model.record import RunHeader
-from lowtide.quantities import format_duration, format_instant
-from lowtide.runtime.green_state import FROZEN, ControllerLock, GreenState, boot_ns, run_plan
+from lowtide.runtime.green_acting import Acting
+from lowtide.runtime.green_clock import CLOCK, GreenClock
+from lowtide.runtime.green_state import ControllerLock, GreenState, run_plan
 from lowtide.runtime.green_thinker import Thinker
+from lowtide.runtime.green_words import starting_words
 from lowtide.units import ns_from_s
 
 if TYPE_CHECKING:
@@ -55,12 +56,19 @@ class Control:
         Takes one line for standard error.
     lock : ControllerLock
         Held by this process; let go of at the end.
+    clock : GreenClock, optional
     """
 
     def __init__(
-        self, header: RunHeader, state: GreenState, *, say: Callable[[str], None], lock: ControllerLock
+        self,
+        header: RunHeader,
+        state: GreenState,
+        *,
+        say: Callable[[str], None],
+        lock: ControllerLock,
+        clock: GreenClock = CLOCK,
     ) -> None:
-        self.header, self.state, self._say, self._lock = header, state, say, lock
+        self.header, self.state, self._say, self._lock, self._clock = header, state, say, lock, clock
         self._thinker = Thinker(header.journal_dir, _answer)
         self._files = [p for p in (header.grid.intensity, state.spec.history, state.spec.forecast) if p]
         self._seen = self._mtimes()
@@ -71,22 +79,26 @@ class Control:
         self._retry_at = 0.0
         self._offset_ns = self._offset()
         self._held = False  # what was decided last: not to run
-        self._decided, self._settled = False, False
-        self._done_ns, self._ran_since_ns = 0, -1
-        self._freezer: TreeFreezer | None = None
+        self._decided, self._settled, self._ending = False, False, False
         self._said = ""
+        self.acting = Acting(header, state, say=say, keep=self._keep, clock=clock)
 
     # What the supervisor asks
 
     @property
     def wants_to_run(self) -> bool:
         """Whether the command should be started now."""
-        return self._decided and not self._held
+        return self._decided and not self._held and self.acting.may_start
 
     @property
     def is_frozen(self) -> bool:
         """Whether the job is paused by us."""
         return self.state.phase == "frozen"
+
+    @property
+    def is_late(self) -> bool:
+        """Whether no slack is left."""
+        return self._clock.wall_ns() >= self._latest_ns()
 
     def wait_s(self) -> float | None:
         """Return after what time to poll again at the latest [s]; None when there is nothing left to decide."""
@@ -95,15 +107,19 @@ class Control:
         due_ns = [self._next.for_ns] if self._next is not None else []
         if self._held:
             due_ns.append(self._latest_ns())
-        wall_ns = time.time_ns()
+        wall_ns = self._clock.wall_ns()
         waits_s = [(t - wall_ns) / 1e9 for t in due_ns]
-        return max(0.001, min([_LOOK_S, *waits_s]))
+        return max(0.001, min([_LOOK_S, self.acting.wait_s(), *waits_s]))
 
     def poll(self) -> None:
         """Do what is due; a change of what the job does is written down before it is made."""
         if self._settled:
             return
-        now_ns = time.time_ns()
+        now_ns = self._clock.wall_ns()
+        self.acting.look()
+        if self.state.unpaused and self.state.phase == "running":
+            self._settle()
+            return
         if self._next is not None and (now_ns >= self._next.for_ns or self._jumped()):
             found, self._next = self._next, None
             if now_ns >= found.for_ns:
@@ -115,17 +131,89 @@ class Control:
         if not self._settled and self._next is None and not self._thinker.is_busy:
             self._ask_if_due(now_ns)
 
-    def reaped(self, pid: int) -> None:
-        """Take note of a child that has ended."""
-        if not self._thinker.ended(pid) or self._settled:
-            return
+    @property
+    def thinker_pid(self) -> int:
+        """The child that decides, whose CPU time is not the job's; -1 while there is none."""
+        return self._thinker.pid
+
+    def reaped(self, pid: int) -> bool:
+        """Take note of a child that has ended; return whether it was the one that decides."""
+        if not self._thinker.ended(pid):
+            return False
         answer = self._thinker.answer()
+        if self._settled:
+            return True
         if answer is None:
             self._without_an_answer()
         else:
             self._next = _Next(self._asked_for_ns, answer)
+        return True
+
+    # What becomes of the command
+
+    def starting(self) -> None:
+        """Write down that the command is about to be started."""
+        self.acting.starting()
+
+    def started(self, pid: int) -> None:
+        """Take note of the command that runs now."""
+        self.acting.started(pid)
+        now_ns = self._clock.wall_ns()
+        if self.state.spec.pause == "none" or self.state.unpaused or self._latest_ns() <= now_ns:
+            self._settle()
+        self._until_ns = min(self._until_ns, max(self._latest_ns(), 0))
+
+    def first_start_ns(self) -> int:
+        """Return when the command was first started, by the wall clock [ns]."""
+        return self.state.runs_ns(clock=self._clock)[0][0]
+
+    def take_over(self) -> bool:
+        """Go on with a run that has left and that nobody minded; return False where that was its end."""
+        goes_on = self.state.phase == "saved" or self.left()
+        self._decided, self._until_ns = bool(self.state.unpaused), 0
+        return goes_on
+
+    def left(self) -> bool:
+        """Take note that the command has left; return whether it is to be started again."""
+        verdict = "ended" if self._ending else self.acting.left()
+        if verdict == "ended":
+            return False
+        self._settled = False
+        if verdict == "unpaused":
+            self._decided, self._held = True, False
+        elif verdict == "asked":
+            self._decided = self._held = True
+        else:
+            self._decided, self._held, self._until_ns, self._next = verdict == "retry", False, 0, None
+        return True
+
+    def release(self) -> None:
+        """Let the job run for good: somebody wants it to end, or to hear a signal."""
+        self.acting.release()
+        self._held = False
+        self._settle()
+
+    def interrupted(self) -> None:
+        """Take note that somebody wants the run to end: what leaves now is not started again."""
+        self._ending = True
+        self.release()
+
+    def finish(self) -> None:
+        """Let go of everything: the command has ended."""
+        self._settle()
+        self.acting.finish()
+        self._lock.close()
+
+    def plan(self, *, started_ns: int, ended_ns: int) -> RunPlan:
+        """Return what the run was asked to hold and what it did."""
+        return run_plan(self.state, started_ns=started_ns, ended_ns=ended_ns, stands=self.acting.stood)
 
     # Deciding
+
+    def _settle(self) -> None:
+        """Decide nothing any more: it runs to its end."""
+        self._settled, self._next = True, None
+        self._thinker.stop()
 
     def _ask_if_due(self, now_ns: int) -> None:
         if time.monotonic() < self._retry_at:
@@ -144,15 +232,19 @@ class Control:
             self._without_an_answer()
 
     def _question(self, for_ns: int) -> dict[str, Any]:
-        ahead_ns = for_ns - time.time_ns()
-        runs = self.state.runs_ns()
-        if self._ran_since_ns >= 0 and runs and ahead_ns > 0:
+        ahead_ns = for_ns - self._clock.wall_ns()
+        acting = self.acting
+        runs = self.state.runs_ns(clock=self._clock)
+        if acting.is_running and runs and ahead_ns > 0:
             runs[-1] = runs[-1][0], for_ns
-        begun = {"running": "running", "frozen": "paused"}.get(self.state.phase)
-        done_s = (self._done() + (max(0, ahead_ns) if begun == "running" else 0)) / 1e9
+        begun = {"running": "running", "asking": "running", "frozen": "paused", "saved": "paused"}.get(
+            self.state.phase
+        )
+        done_s = (acting.done_ns() + (max(0, ahead_ns) if begun == "running" else 0)) / 1e9
         return {
-            "header": self.header, "spec": self.state.spec, "for_ns": for_ns, "begun": begun, "done_s": done_s,
-            "runs_ns": tuple(runs), "plan": self.state.plan,
+            "header": self.header, "spec": replace(self.state.spec, work_s=acting.work_s()), "for_ns": for_ns,
+            "begun": begun, "done_s": done_s, "runs_ns": tuple(runs), "plan": self.state.plan,
+            "resume_s": acting.resume_s(),
         }  # fmt: skip
 
     def _follow(self, answer: dict[str, Any], now_ns: int) -> None:
@@ -165,161 +257,69 @@ class Control:
         begun = self.state.phase in ("running", "frozen")
         if self._held:
             if self.state.phase == "running":
-                self._pause(answer)
+                self.acting.pause(str(answer["why"]))
         elif self.state.phase == "frozen":
-            self._resume()
+            self.acting.resume()
         self._keep()
         if begun and not self._held and (answer["late"] or now_ns >= self.state.spec.deadline_ns):
-            self._settled = True  # no more slack: it runs to its end
+            self._settle()  # no more slack: it runs to its end
 
     def _note(self, answer: dict[str, Any], now_ns: int) -> None:
         state, promise = self.state, answer["promise"]
+        done_ns = self.acting.done_ns()
         state.n_decisions += 1
         state.decisions.append(
-            {"t_ns": now_ns, "done_s": self._done() / 1e9, "phase": state.phase}
+            {"t_ns": now_ns, "done_s": done_ns / 1e9, "phase": state.phase}
             | {key: answer[key] for key in ("act", "until_ns", "why", "problem", "power_w", "idle_w")}
         )
         state.plan = answer["plan"]
         if promise is not None:
             state.first = state.first or promise
             state.last = promise
-            if self._done() < ns_from_s(state.spec.work_s) // 2:
+            if done_ns < ns_from_s(self.acting.work_s()) // 2:
                 state.half = promise
 
     def _without_an_answer(self) -> None:
         """Follow the last plan while nobody answers, and run when there is none."""
         self._retry_at = time.monotonic() + _AGAIN_S
-        now_ns = time.time_ns()
+        now_ns = self._clock.wall_ns()
         last = self.state.last
         hold = last is not None and not any(a <= now_ns < b for a, b in last["runs_ns"])
         why = f"nobody answers (see {self.header.journal_dir}/decision.log); "
         why += "the last plan is followed" if self.state.last is not None else "it runs without a plan"
-        self._follow(
-            {
-                "act": "hold" if hold else "run", "until_ns": now_ns + ns_from_s(_AGAIN_S), "why": why,
-                "problem": "", "plan": self.state.plan, "promise": None, "late": False, "flat": False,
-                "time_resolved": True, "saving": None, "power_w": None, "idle_w": None, "zone": "",
-            },
-            now_ns,
-        )  # fmt: skip
+        answer = self._own_answer("hold" if hold else "run", now_ns + ns_from_s(_AGAIN_S), why)
+        self._follow(answer, now_ns)
 
     def _run_for_the_deadline(self) -> None:
         """Run, whatever the grid says and whoever is still thinking."""
-        now_ns = time.time_ns()
         self._next = None
         self._thinker.stop()
-        self._follow(
-            {
-                "act": "run", "until_ns": self.state.spec.deadline_ns, "why": "no slack is left before the deadline",
-                "problem": "", "plan": self.state.plan, "promise": None, "late": True, "flat": False,
-                "time_resolved": True, "saving": None, "power_w": None, "idle_w": None, "zone": "",
-            },
-            now_ns,
-        )  # fmt: skip
+        answer = self._own_answer("run", self.state.spec.deadline_ns, "no slack is left before the deadline")
+        self._follow(answer | {"late": True}, self._clock.wall_ns())
+
+    def _own_answer(self, act: str, until_ns: int, why: str) -> dict[str, Any]:
+        return {
+            "act": act, "until_ns": until_ns, "why": why, "problem": "", "plan": self.state.plan, "promise": None,
+            "late": False, "flat": False, "time_resolved": True, "saving": None, "power_w": None, "idle_w": None,
+            "zone": "",
+        }  # fmt: skip
 
     def _latest_ns(self) -> int:
         """Return when it must be running to meet its deadline."""
-        left_ns = max(0, self.state.spec.longest_ns - self._done())
-        return self.state.spec.deadline_ns - left_ns
+        spec = self.state.spec
+        longest_ns = ns_from_s(self.acting.work_s() * (1.0 + spec.margin))
+        resume_ns = ns_from_s(self.acting.resume_s()) if self.state.phase == "saved" else 0
+        return spec.deadline_ns - max(0, longest_ns - self.acting.done_ns()) - resume_ns
 
-    # Acting, journal first
-
-    def starting(self) -> None:
-        """Write down that the command is about to be started."""
-        self.state.phase = "starting"
-        self._keep()
-
-    def started(self, pid: int, spare: Iterable[int]) -> None:
-        """Take note of the command that runs now."""
-        self.state.phase = "running"
-        self.state.runs.append([boot_ns(), None])
-        self._ran_since_ns = time.monotonic_ns()
-        self._keep()
-        path = os.path.join(self.header.journal_dir, FROZEN)
-        self._freezer = TreeFreezer(pid, path, adopter=os.getpid(), spare=spare)
-        self._settled = self.state.spec.pause == "none" or self._latest_ns() <= time.time_ns()
-        self._until_ns = min(self._until_ns, max(self._latest_ns(), 0))
-
-    def spare(self, pid: int, spare: Iterable[int]) -> None:
-        """Take note of other children than the job, which are not to be frozen."""
-        path = os.path.join(self.header.journal_dir, FROZEN)
-        self._freezer = TreeFreezer(pid, path, adopter=os.getpid(), spare=spare)
-
-    def _pause(self, answer: dict[str, Any]) -> None:
-        freezer = self._freezer
-        if freezer is None or self.state.spec.pause != "freeze":
-            return
-        self._done_ns, self._ran_since_ns = self._done(), -1
-        self.state.phase = "frozen"
-        self.state.runs[-1][1] = boot_ns()
-        try:
-            self.state.write(self.header.journal_dir)
-            freezer.freeze()
-        except (ExecutorError, StoreError) as error:
-            self._say(f"lowtide: {error}; it is not paused any more")
-            self._let_run()
-            self._settled = True
-            return
-        self.state.runs[-1][1] = boot_ns()  # from the decision to its effect it ran
-        self._say(f"lowtide: paused: {answer['why']}")
-
-    def _resume(self) -> None:
-        self.state.phase = "running"
-        self.state.runs.append([boot_ns(), None])
-        self._ran_since_ns = time.monotonic_ns()
-        self._keep()
-        self._thaw()
-
-    def _let_run(self) -> None:
-        """Undo a pause that could not be made."""
-        self._thaw()
-        self.state.phase = "running"
-        self.state.runs[-1][1] = None
-        self._ran_since_ns = time.monotonic_ns()
-
-    def release(self) -> None:
-        """Thaw the job for good: somebody wants it to end, or to hear a signal."""
-        if self.is_frozen:
-            self._resume()
-        self._held, self._settled, self._next = False, True, None
-        self._thinker.stop()
-
-    def finish(self) -> None:
-        """Let go of everything: the command has ended."""
-        self._settled = True
-        self._thinker.stop()
-        self._thaw()
-        if self.state.runs and self.state.runs[-1][1] is None:
-            self.state.runs[-1][1] = boot_ns()
-        self.state.phase = "ended"
-        self._keep()
-        self._lock.close()
-
-    def plan(self, *, started_ns: int, ended_ns: int) -> RunPlan:
-        """Return what the run was asked to hold and what it did."""
-        return run_plan(self.state, started_ns=started_ns, ended_ns=ended_ns)
-
-    def _thaw(self) -> None:
-        if self._freezer is not None:
-            try:
-                self._freezer.thaw()
-            except ExecutorError as error:
-                self._say(f"lowtide: {error}")
+    # Looking
 
     def _keep(self) -> None:
         try:
-            self.state.write(self.header.journal_dir)
+            self.state.write(self.header.journal_dir, self._clock)
         except StoreError as error:
             if str(error) != self._said:
                 self._said = str(error)
                 self._say(f"lowtide: {error}; the run goes on, and nobody could take it over")
-
-    # Looking
-
-    def _done(self) -> int:
-        """Return the work done, by elapsed running time [ns]."""
-        since = time.monotonic_ns() - self._ran_since_ns if self._ran_since_ns >= 0 else 0
-        return self._done_ns + since
 
     def _mtimes(self) -> tuple[float, ...]:
         found = []
@@ -331,7 +331,7 @@ class Control:
         return tuple(found)
 
     def _offset(self) -> int:
-        return time.time_ns() - time.monotonic_ns()
+        return self._clock.wall_ns() - self._clock.work_ns()
 
     def _jumped(self) -> bool:
         """Return whether the wall clock has been set, or the machine slept, since the last question."""
@@ -341,41 +341,12 @@ class Control:
         """Say when it starts, once, and again when that changes."""
         if self.state.phase != "waiting":
             return
-        words = self._words(answer)
+        if answer["problem"]:
+            self._say(f"lowtide: {' '.join(str(answer['problem']).split())}")
+        words = starting_words(self.state.spec, answer, now_ns=self._clock.wall_ns())
         if words != self._said:
             self._said = words
             self._say(f"lowtide: {words}")
-
-    def _words(self, answer: dict[str, Any]) -> str:
-        spec, promise = self.state.spec, answer["promise"]
-        if answer["problem"]:
-            self._say(f"lowtide: {' '.join(str(answer['problem']).split())}")
-        if self._held:
-            if promise is None:
-                return f"waits: {answer['why']}"
-            start, end = promise["runs_ns"][0][0], promise["runs_ns"][-1][1]
-            n = len(promise["runs_ns"]) - 1
-            change = (
-                ""
-                if answer["saving"] is None
-                else f", {100.0 * answer['saving']:.0f} % less carbon than at once"
-            )
-            pauses = f" with {n} pause{'s' * (n != 1)}" if n else ""
-            done = f", done by {_minute(end)}{pauses}" if spec.work_known else ""
-            return f"starts {_minute(start)}{change}{done}"
-        if answer["late"] and time.time_ns() + spec.longest_ns > spec.deadline_ns:
-            took = format_duration(spec.longest_ns / 1e9)
-            return (f"cannot be done by {_minute(spec.deadline_ns)} (it may take {took} with its margin): "
-                    "starts at once, without pauses")  # fmt: skip
-        if not answer["time_resolved"]:
-            return f"starts at once: only a yearly mean is known of {answer['zone']}, so no hour is better"
-        if answer["flat"]:
-            return "starts at once: the intensity is the same at all times"
-        return f"starts at once: {answer['why']}"
-
-
-def _minute(t_ns: int) -> str:
-    return f"{format_instant(t_ns)[:16]}Z"
 
 
 def _answer(question: dict[str, Any], path: str) -> None:

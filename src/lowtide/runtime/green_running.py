@@ -11,6 +11,7 @@ from lowtide.errors import InputError, LowtideError, StoreError
 from lowtide.model.record import RunHeader
 from lowtide.runtime.green import GreenSpec
 from lowtide.runtime.green_control import Control
+from lowtide.runtime.green_left import n_begun
 from lowtide.runtime.green_state import FROZEN, ControllerLock, GreenState, is_waiting, read_state
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def dry_plan(spec: GreenSpec, header: RunHeader, config: Config, ledger: Ledger)
     from lowtide.runtime.green_think import config_of
     from lowtide.runtime.planning import PlanRequest, plan_request
 
-    pauses = ("pause-resume",) if spec.pause == "freeze" else ()
+    pauses = ("pause-resume",) if spec.pause != "none" else ()
     request = PlanRequest(
         duration=f"{spec.longest_ns / 1e9!r}s",
         power=f"{spec.power_w!r}W",
@@ -44,6 +45,7 @@ def dry_plan(spec: GreenSpec, header: RunHeader, config: Config, ledger: Ledger)
         min_saving=f"{spec.min_saving!r}",
         history=spec.history,
         forecast=spec.forecast,
+        resume_time=f"{spec.resume_time_s!r}s" if spec.resume_time_s else None,
     )
     planned = plan_request(request, config_of(header, config), ledger=ledger)
     if spec.power_known:
@@ -84,18 +86,20 @@ def continue_command(query: str, config: Config, *, env: dict[str, str], say: Ca
         say(f"lowtide: {error}")
         return REFUSED
     mine = ControllerLock(header.journal_dir)
-    if not mine.take():
+    if not mine.take() or not is_waiting(header.journal_dir):
         mine.close()
         say(f"lowtide: {header.run_id} is minded by another process, which will start it")
         return REFUSED
+    state = read_state(header.journal_dir)  # as whoever had it left it
     lock = RunLock(header.journal_dir)
     lock.share()
     options = state.options
     if os.path.isdir(options.get("cwd", "")):
         os.chdir(options["cwd"])
-    fresh = GreenState(spec=state.spec, options=options, first=state.first, plan=state.plan,
-                       decisions=state.decisions, n_decisions=state.n_decisions)  # fmt: skip
-    control = Control(header, fresh, say=say, lock=mine)
+    if not n_begun(header.journal_dir):
+        state.phase = "waiting"
+    state.in_this_boot()
+    control = Control(header, state, say=say, lock=mine)
     status: int = supervise(
         header, ledger, lock, env=env, say=say, control=control,
         segments_dir=ledger.segments_dir(header.run_id), sensors=options.get("sensors", "auto"),
@@ -123,11 +127,20 @@ def _waiting_header(ledger: Ledger, query: str) -> RunHeader:
         raise InputError(f"{run_id} has left nothing to go on with in {header.journal_dir}")
     if not is_waiting(header.journal_dir):
         _thaw_if_alone(header.journal_dir)
+        later = "; if it saves and leaves, continue it then" if _may_leave(header.journal_dir) else ""
         raise InputError(
             f"{run_id} has begun, and is not started twice; its recorder follows it to its end: "
-            f"`lowtide show {run_id}`"
+            f"`lowtide show {run_id}`{later}"
         )
     return header
+
+
+def _may_leave(journal_dir: str) -> bool:
+    """Return whether a job that runs on its own may save and leave, to be continued."""
+    try:
+        return read_state(journal_dir).spec.pause == "checkpoint"
+    except (LowtideError, KeyError, TypeError):
+        return False  # what it was asked to hold cannot be read
 
 
 def _thaw_if_alone(journal_dir: str) -> None:

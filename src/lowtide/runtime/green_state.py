@@ -2,13 +2,12 @@
 
 ``plan.json`` in the journal's folder holds it; ``begun`` is there exactly when the command has been started, made by
 the process that became it, so that two controllers cannot start it twice; ``controller`` is locked by who decides;
-``frozen`` is the freezer's own file.
+``frozen`` is the freezer's own file. How a job that saves and leaves has left: :mod:`lowtide.runtime.green_left`.
 """
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -17,15 +16,20 @@ from lowtide.errors import LowtideError
 from lowtide.model.run_plan import Promise, RunPlan
 from lowtide.runtime.clock import boot_id
 from lowtide.runtime.green import GreenSpec
+from lowtide.runtime.green_clock import CLOCK, GreenClock
+from lowtide.runtime.green_left import n_begun, verdict_of
+from lowtide.runtime.green_overheads import overheads_ns
+from lowtide.runtime.green_progress import Progress, ProgressSource
 from lowtide.runtime.starting import BEGUN
 from lowtide.stores.codec import from_plain, read_json, to_plain, write_bytes, write_json
 
 __all__ = [
     "BEGUN",
     "FROZEN",
+    "PROGRESS",
     "ControllerLock",
     "GreenState",
-    "boot_ns",
+    "RETRIES",
     "is_waiting",
     "keep_plan",
     "plan_of",
@@ -33,16 +37,14 @@ __all__ = [
 ]
 
 FROZEN: Final = "frozen"
+PROGRESS: Final = "progress"
 _PLAN: Final = "plan.json"
 _KEPT: Final = 500
-_BOOT: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+RETRIES: Final = 3
+"""A resume that fails is tried again as often."""
 
-Phase = Literal["waiting", "starting", "running", "frozen", "ended"]
-
-
-def boot_ns() -> int:
-    """Return the clock that runs through suspends and knows no jumps [ns]."""
-    return time.clock_gettime_ns(_BOOT)
+Phase = Literal["waiting", "starting", "running", "frozen", "asking", "saved", "ended"]
+"""``asking``: it runs and has been asked to save and leave; ``saved``: it has left and is to be started again."""
 
 
 class ControllerLock:
@@ -90,6 +92,21 @@ class GreenState:
     decisions : list of dict
         The latest of them.
     n_decisions : int
+    pauses : list of dict
+        ``asked_ns`` and ``effect_s``: when a pause was asked for, by the clock of this boot, and how long after that
+        nothing ran any more.
+    ready_s : list of float
+        From each start to its first word or first look for its pause file [s].
+    progress : dict or None
+        As told last (:class:`~lowtide.runtime.green_progress.Progress`).
+    done_ns : int
+        Running time of the starts before [ns].
+    failures : int
+        Resumes that have failed in a row.
+    says_saved : bool
+        Whether it has left with status 75.
+    unpaused : str
+        Why it is not paused any more; empty while it may be.
     """
 
     spec: GreenSpec
@@ -104,8 +121,15 @@ class GreenState:
     plan: dict[str, Any] | None = None
     decisions: list[dict[str, Any]] = field(default_factory=list)
     n_decisions: int = 0
+    pauses: list[dict[str, Any]] = field(default_factory=list)
+    ready_s: list[float] = field(default_factory=list)
+    progress: dict[str, Any] | None = None
+    done_ns: int = 0
+    failures: int = 0
+    says_saved: bool = False
+    unpaused: str = ""
 
-    def write(self, journal_dir: str) -> None:
+    def write(self, journal_dir: str, clock: GreenClock = CLOCK) -> None:
         """Keep it.
 
         Raises
@@ -113,22 +137,39 @@ class GreenState:
         StoreError
             If it cannot be written.
         """
-        self.wall_offset_ns = time.time_ns() - boot_ns()
+        self.wall_offset_ns = clock.wall_ns() - clock.boot_ns()
         del self.decisions[:-_KEPT]
         plain = {name: getattr(self, name) for name in self.__slots__}
         write_json(os.path.join(journal_dir, _PLAN), {**plain, "spec": to_plain(self.spec)})
 
-    def runs_ns(self, *, until_ns: int | None = None) -> list[tuple[int, int]]:
+    def runs_ns(self, *, until_ns: int | None = None, clock: GreenClock = CLOCK) -> list[tuple[int, int]]:
         """Return when it ran by the wall clock as it is now [ns]; an open stretch ends at `until_ns`, or now."""
-        offset_ns = time.time_ns() - boot_ns() if self.boot == boot_id() else self.wall_offset_ns
-        now_ns = time.time_ns() if until_ns is None else until_ns
+        same_boot = self.boot == boot_id()
+        offset_ns = clock.wall_ns() - clock.boot_ns() if same_boot else self.wall_offset_ns
+        now_ns = clock.wall_ns() if until_ns is None else until_ns
         found = [(int(a or 0) + offset_ns, now_ns if b is None else b + offset_ns) for a, b in self.runs]
         return [(a, b) for a, b in found if b > a]
 
-    @property
-    def pause_began_ns(self) -> int | None:
-        """Since when it is paused, by the clock of this boot [ns]."""
-        return self.runs[-1][1] if self.phase == "frozen" and self.runs else None
+    def in_this_boot(self) -> None:
+        """Tell its times by the clock of this boot, where the machine has been started again meanwhile."""
+        if self.boot != boot_id():
+            shift_ns = self.wall_offset_ns - (CLOCK.wall_ns() - CLOCK.boot_ns())
+            self.runs = [[int(a or 0) + shift_ns, None if b is None else b + shift_ns] for a, b in self.runs]
+            self.boot = boot_id()
+
+    def source(self, journal_dir: str) -> ProgressSource:
+        """Return where the job tells its progress."""
+        spec = self.spec
+        if spec.progress_file is None:
+            return ProgressSource(os.path.join(journal_dir, PROGRESS))
+        return ProgressSource(spec.progress_file, spec.progress_pattern, units=spec.work_units)
+
+    def told_all(self, journal_dir: str) -> bool:
+        """Return whether the job has told that nothing is left to do."""
+        told = self.source(journal_dir).look()
+        if told is not None:
+            return Progress(told[0], 0.0, 0).all_done
+        return self.progress is not None and Progress(**self.progress).all_done
 
 
 def read_state(journal_dir: str) -> GreenState:
@@ -145,9 +186,23 @@ def read_state(journal_dir: str) -> GreenState:
 
 
 def is_waiting(journal_dir: str) -> bool:
-    """Return whether a run of a folder is one that waits for green and has not been started."""
+    """Return whether a run of a folder is to be started, or has left and is to be started again."""
     has_plan = os.path.exists(os.path.join(journal_dir, _PLAN))
-    return has_plan and not os.path.exists(os.path.join(journal_dir, BEGUN))
+    if not has_plan or os.path.exists(os.path.join(journal_dir, "end.json")):
+        return False
+    n = n_begun(journal_dir)
+    if n == 0:
+        return True
+    try:
+        state = read_state(journal_dir)
+    except (LowtideError, KeyError, TypeError):
+        return False  # what nobody can read nobody can go on with
+    if state.spec.pause != "checkpoint" or state.phase == "ended":
+        return False
+    found = verdict_of(journal_dir, state, n)
+    if found is None or found[1] == "ended":
+        return False
+    return found[1] != "retry" or state.failures < RETRIES or state.phase == "saved"
 
 
 def keep_plan(journal_dir: str, run_dir: str) -> None:
@@ -164,21 +219,33 @@ def keep_plan(journal_dir: str, run_dir: str) -> None:
             write_bytes(os.path.join(run_dir, _PLAN), file.read())
 
 
-def run_plan(state: GreenState, *, started_ns: int, ended_ns: int) -> RunPlan:
-    """Return what a run was asked to hold and what it did, between its start and its end [ns]."""
+def run_plan(state: GreenState, *, started_ns: int, ended_ns: int, stands: bool = False) -> RunPlan:
+    """Return what a run was asked to hold and what it did, between its start and its end [ns].
+
+    `stands` says that it was paused when it ended.
+    """
     spec, runs = state.spec, state.runs_ns(until_ns=ended_ns)
+    overheads = _overheads(state, runs)
     runs = [(max(a, started_ns), min(b, ended_ns)) for a, b in runs if a < ended_ns and b > started_ns]
+    stands = stands or state.phase in ("frozen", "saved")
     if runs:
         runs[0] = (started_ns, runs[0][1])
-        runs[-1] = (runs[-1][0], runs[-1][1] if state.phase == "frozen" else ended_ns)
+        runs[-1] = (runs[-1][0], runs[-1][1] if stands else ended_ns)
     return RunPlan(
         bound=spec.bound, asked_ns=spec.asked_ns, pause=spec.pause, start_by_ns=spec.start_by_ns,
         deadline_ns=None if spec.start_by_ns is not None else spec.deadline_ns,
         work_s=spec.work_s if spec.work_known else None, runs_ns=tuple(runs),
-        waited_s=max(0, started_ns - spec.asked_ns) / 1e9,
+        overheads_ns=overheads, waited_s=max(0, started_ns - spec.asked_ns) / 1e9, hold_allocation=spec.hold_allocation,
         first=_promise(state.first), half=_promise(state.half), last=_promise(state.last),
         n_decisions=state.n_decisions,
     )  # fmt: skip
+
+
+def _overheads(state: GreenState, runs_ns: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Return when it ran and did no work that lasts: a job that is frozen neither saves nor loads."""
+    if state.spec.pause != "checkpoint":
+        return ()
+    return overheads_ns(state.runs, runs_ns, pauses=state.pauses, ready_s=state.ready_s)
 
 
 def _promise(plain: dict[str, Any] | None) -> Promise | None:

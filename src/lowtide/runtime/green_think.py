@@ -13,6 +13,7 @@ import numpy as np
 
 from lowtide.errors import LowtideError
 from lowtide.model.planning import Job, OperatingPoint, Plan, Window
+from lowtide.model.pue import PueSteps
 from lowtide.model.signal import Signal
 from lowtide.planning.control import Decision, View, decide
 from lowtide.planning.policies.run_now import run_through
@@ -33,6 +34,7 @@ __all__ = ["Look", "answer_to", "config_of", "think"]
 _GRID = ("zone", "provider", "intensity", "basis", "factors", "market")
 _LEAST_NS = NS_PER_S // 2
 """A stretch shorter than this tells nothing of its power."""
+_TIMES_THE_COST, _LONG_S = 10.0, 3600.0
 Span = tuple[int, int]
 
 
@@ -53,6 +55,8 @@ class Look:
         When it has run by then [ns].
     plan : dict or None
         The plan followed so far, as plain data.
+    resume_s : float
+        What a pause costs in time: saving, starting again and getting ready [s].
     """
 
     header: RunHeader
@@ -62,6 +66,7 @@ class Look:
     done_s: float
     runs_ns: tuple[Span, ...]
     plan: dict[str, Any] | None
+    resume_s: float = 0.0
 
 
 def think(look: Look) -> dict[str, Any]:
@@ -75,8 +80,8 @@ def think(look: Look) -> dict[str, Any]:
     plan = None if look.plan is None else from_plain(Plan, look.plan, path="plan.json")
     view = View(
         now_ns=look.for_ns, job=job, site=site, deadline_ns=spec.deadline_ns, begun=look.begun,
-        done_s=look.done_s, may_pause=spec.pause == "freeze", margin_fraction=spec.margin,
-        min_saving_fraction=spec.min_saving, plan=plan,
+        done_s=look.done_s, may_pause=spec.pause != "none", margin_fraction=spec.margin,
+        min_saving_fraction=spec.min_saving, plan=plan, least_s=_least_s(look), since_ns=_since_ns(look),
     )  # fmt: skip
     decision = decide(view)
     runs = _runs(look, view, decision)
@@ -87,7 +92,7 @@ def think(look: Look) -> dict[str, Any]:
         "time_resolved": site.intensity.signal.time_resolved, "zone": site.zone,
         "basis": site.intensity.signal.basis, "saving": _saving(view, decision),
         "power_w": job.points[0].power_w, "idle_w": job.idle_power_w,
-        "promise": _promise(look, runs, site.intensity),
+        "promise": _promise(look, runs, site.intensity, job),
     }  # fmt: skip
 
 
@@ -95,10 +100,25 @@ def _job(look: Look) -> Job:
     """Return the job, at the power that has been measured so far where that is known."""
     spec = look.spec
     power_w, idle_w = spec.power_w, 0.0
-    if look.begun is not None and spec.pause == "freeze":
+    if look.begun is not None and spec.pause != "none":
         power_w, idle_w = _measured(look) or (power_w, idle_w)
     points = (OperatingPoint(throughput=1.0, power_w=power_w),)
-    return Job(work_s=spec.work_s, points=points, idle_power_w=min(idle_w, power_w))
+    return Job(
+        work_s=spec.work_s, points=points, idle_power_w=min(idle_w, power_w), resume_time_s=look.resume_s
+    )
+
+
+def _since_ns(look: Look) -> int | None:
+    """Return since when it has been doing what it does [ns]."""
+    if look.begun is None or not look.runs_ns:
+        return None
+    return look.runs_ns[-1][0 if look.begun == "running" else 1]
+
+
+def _least_s(look: Look) -> float:
+    """Return what is too short a run or a pause [s]: ten times what a pause costs, in a job of hours."""
+    dear_s = _TIMES_THE_COST * look.resume_s if look.spec.work_s > _LONG_S else 0.0
+    return max(look.spec.least_s, dear_s) if look.spec.pause != "none" else 0.0
 
 
 def _measured(look: Look) -> tuple[float, float] | None:
@@ -119,6 +139,8 @@ def _measured(look: Look) -> tuple[float, float] | None:
     if running_w is None or running_w <= 0.0:
         return None
     paused_w = _mean_w(node.power, pauses)
+    if paused_w is None and look.spec.pause == "checkpoint":
+        paused_w = 0.0  # nothing of it is left
     known_kwh = node.bill.idle_kwh + node.bill.dynamic_kwh
     if paused_w is None:
         paused_w = running_w * (node.bill.idle_kwh / known_kwh if known_kwh > 0.0 else 0.0)
@@ -143,9 +165,10 @@ def config_of(header: RunHeader, config: Config | None = None) -> Config:
     for name in _GRID:
         value = getattr(header.grid, name)
         if value is not None:
-            settings[name] = Setting(value=value, origin="flag")
+            settings[name] = Setting(value=value, origin="the run")
     if header.pue is not None:
-        settings["pue"] = Setting(value=str(header.pue), origin="flag")
+        text = header.pue.path if isinstance(header.pue, PueSteps) else str(header.pue)
+        settings["pue"] = Setting(value=text, origin="the run")
     return Config(settings=settings, sites=config.sites)
 
 
@@ -199,7 +222,13 @@ def _runs(look: Look, view: View, decision: Decision) -> list[Span]:
         (max(s.start_ns, t), s.end_ns) for s in plan.segments if s.kind in ("run", "resume") and s.end_ns > t
     ]  # fmt: skip
     runs_now = bool(ahead) and ahead[0][0] == t
-    if decision.act == "run" and not runs_now:
+    if decision.act == "hold" and runs_now:
+        ahead = ahead[1:]  # too short to begin; what it leaves is done at the end
+    elif decision.act == "run" and ahead and t < ahead[0][0] and decision.until_ns < ahead[0][0]:
+        ahead = [(t, decision.until_ns), *ahead]  # it has just begun to run
+    elif decision.act == "run" and ahead and 0 < ahead[0][0] - t < view.least_ns:
+        ahead[0] = t, ahead[0][1]  # too short a pause to make
+    elif decision.act == "run" and not runs_now:
         ahead = [(t, t + ns_from_s(view.left_s))]
     found: list[Span] = []
     for start_ns, end_ns in (*look.runs_ns, *ahead):
@@ -210,8 +239,12 @@ def _runs(look: Look, view: View, decision: Decision) -> list[Span]:
     return found
 
 
-def _promise(look: Look, runs: list[Span], intensity: IntensitySeries) -> dict[str, Any] | None:
-    """Return the promise as plain data, with the intensity from being asked to its end and the slack behind it."""
+def _promise(look: Look, runs: list[Span], intensity: IntensitySeries, job: Job) -> dict[str, Any] | None:
+    """Return the promise as plain data, with all it is made on, so that the bill can tell what was wrong about it.
+
+    That is the intensity from being asked to its end and the slack behind it, and the power and the time that were
+    expected: null where stand-ins were planned with.
+    """
     if not runs:
         return None
     end_ns = max(runs[-1][1], look.spec.deadline_ns)
@@ -220,11 +253,18 @@ def _promise(look: Look, runs: list[Span], intensity: IntensitySeries) -> dict[s
     except LowtideError:
         return None
     values = known.intensity_g_per_kwh.tolist()
+    power_w = job.points[0].power_w
+    knows_power = look.spec.power_known or power_w != look.spec.power_w  # measured so far
     return {
         "made_ns": look.for_ns,
         "runs_ns": [list(run) for run in runs],
         "edges_ns": known.edges_ns.tolist(),
         "intensity_g_per_kwh": [None if v != v else v for v in values],
+        "power_w": power_w if knows_power else None,
+        "paused_w": job.idle_power_w if knows_power else None,
+        "work_s": job.work_s if look.spec.work_known else None,
+        "resume_kwh": job.resume_energy_kwh,
+        "resume_s": job.resume_time_s,
     }
 
 

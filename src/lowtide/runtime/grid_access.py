@@ -25,14 +25,19 @@ if TYPE_CHECKING:
 __all__ = [
     "GridAccess",
     "at_run_end",
+    "background_s",
     "cached_only",
     "grid_access",
     "is_offline",
     "named_providers",
+    "in_background",
     "run_end_s",
 ]
 
+AT_ONCE_S: Final = 0.08
+"""How long whoever waits for a bill waits for the network [s]."""
 _RUN_END_S: Final = 5.0
+_BACKGROUND_MOST_S: Final = 60.0
 _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
 
@@ -51,8 +56,14 @@ class GridAccess:
         None to ask nobody.
     why_offline : str
         Why nobody is asked.
+    within_s : float or None
+        Most time for the network, from the first question on [s].
     until_s : float or None
-        Instant of `http.monotonic` at which asking ends.
+        Instant of `http.monotonic` at which asking ends; set by the first question.
+    asked : bool
+        Whether there was somebody to ask.
+    only : bool
+        Whether nobody but those named may fill the account: a flag names them.
     now_ns : callable
         The wall clock.
     """
@@ -63,7 +74,10 @@ class GridAccess:
     named: tuple[str, ...] = ()
     http: Http | None = None
     why_offline: str = "offline"
+    within_s: float | None = None
     until_s: float | None = None
+    asked: bool = False
+    only: bool = False
     now_ns: Callable[[], int] = time.time_ns
 
     def __enter__(self) -> GridAccess:
@@ -74,8 +88,17 @@ class GridAccess:
         if self.http is not None:
             self.http.transport.close()
 
-    def providers(self, zone: str, basis: Basis, named: Sequence[str] | None = None) -> list[Provider]:
+    @property
+    def silent(self) -> tuple[str, ...]:
+        """Providers that were asked and did not answer in time."""
+        return () if self.http is None else self.http.silent
+
+    def providers(
+        self, zone: str, basis: Basis, named: Sequence[str] | None = None, *, only: bool | None = None
+    ) -> list[Provider]:
         """Return the providers configured for a zone, the best first; imported files come after keys.
+
+        With `only` (by default as the settings have it) those that are named and no others.
 
         Raises
         ------
@@ -95,7 +118,8 @@ class GridAccess:
         for name in wanted:
             by_name.setdefault(name, self._imported(name, zone, basis))
         order = [*(name for name in names if name in by_name), *(n for n in by_name if n not in names)]
-        return [by_name[name] for name in order]
+        is_only = self.only if only is None else only
+        return [by_name[name] for name in order if name in names or not (is_only and names)]
 
     def _imported(self, name: str, zone: str, basis: Basis) -> Provider:
         from lowtide.grid.imported import ImportedFile
@@ -112,6 +136,7 @@ class GridAccess:
         basis: Basis = "average",
         factors: KnownFactors = "lifecycle",
         named: Sequence[str] | None = None,
+        only: bool | None = None,
     ) -> Found:
         """Return the best intensity of a zone over a window; see :func:`lowtide.grid.fallback.find_intensity`.
 
@@ -127,18 +152,56 @@ class GridAccess:
 
         names = self.named if named is None else tuple(named)
         only_typical = bool(names) and names[0] == TYPICAL
+        is_only = bool(names) and (self.only if only is None else only)
+        providers, now_ns = self.providers(zone, basis, names, only=is_only), self.now_ns()
+        if not only_typical:
+            self._begin(providers, zone, (start_ns, end_ns), now_ns, factors)
         return find_intensity(
             zone,
             (start_ns, end_ns),
-            providers=self.providers(zone, basis, names),
+            providers=providers,
             cache=None if only_typical else self.cache,
             http=self.http,
-            now_ns=self.now_ns(),
+            now_ns=now_ns,
             basis=basis,
             factors=factors,
             until_s=self.until_s,
             why_offline=self.why_offline,
+            known_problems=self.unused(zone, basis, names),
+            only=is_only,
         )
+
+    def unused(self, zone: str, basis: Basis, named: Sequence[str] | None = None) -> tuple[str, ...]:
+        """Return why those of the named providers that cannot be used cannot, a line each."""
+        names = self.named if named is None else tuple(named)
+        if not names:
+            return ()
+        from lowtide.runtime.grid_named import unused
+
+        lacks = unused(names, zone, basis, cache=self.cache, keys=self.keys, env=self.env)
+        return tuple(lacks.values())
+
+    def _begin(
+        self,
+        providers: Sequence[Provider],
+        zone: str,
+        window: tuple[int, int],
+        now_ns: int,
+        factors: KnownFactors,
+    ) -> None:
+        """Let the time for the network begin, once something is to be asked and all is loaded for that."""
+        if self.http is None or not providers:
+            return
+        self.asked = True
+        if self.within_s is None or self.until_s is not None:
+            return
+        from lowtide.grid.fetching import is_due
+
+        if any(is_due(p, zone, window, cache=self.cache, now_ns=now_ns, factors=factors) for p in providers):
+            ready = getattr(self.http.transport, "open", None)
+            if ready is not None:
+                ready()
+            self.until_s = self.http.monotonic() + self.within_s
 
 
 def named_providers(text: str | None) -> tuple[str, ...]:
@@ -167,7 +230,7 @@ def is_offline(config: Config) -> bool:
 
 
 def run_end_s(config: Config) -> float:
-    """Return how long a run's end may wait for the network [s].
+    """Return how long the network may take for a run that has ended, in the background [s].
 
     Raises
     ------
@@ -192,7 +255,7 @@ def grid_access(
     config : Config, optional
         Read from files and environment when left out.
     within_s : float, optional
-        Most time for the network, over all questions [s]; 0 for none of it.
+        Most time for the network, over all questions, from the first one on [s]; 0 for none of it.
     env : mapping, optional
     say : callable, optional
         Takes a line about the cache; standard error when left out.
@@ -211,6 +274,7 @@ def grid_access(
         keys=keys,
         env=env,
         named=named_providers(provider.value if provider else None),
+        only=provider is not None and provider.origin == "flag",
     )
     if is_offline(config) or within_s == 0.0:
         return access
@@ -219,8 +283,7 @@ def grid_access(
     # Who has little time tries twice at most: what is down stays down for some seconds.
     limits = Limits() if within_s is None else Limits(attempts=2)
     access.http = Http(keys=keys, limits=limits, record=env.get("LOWTIDE_RECORD_REPLIES", ""))
-    if within_s is not None:
-        access.until_s = access.http.monotonic() + within_s
+    access.within_s = within_s
     return access
 
 
@@ -232,10 +295,30 @@ def cached_only(config: Config | None = None) -> GridAccess:
 
 
 def at_run_end() -> GridAccess:
-    """Return the grid for a run that has just ended: some seconds of network, and no mistake in a setting."""
+    """Return the grid for a bill that somebody waits for: a moment of network, and no mistake in a setting.
+
+    Who answers within :data:`AT_ONCE_S` is in the bill; the others are asked by :mod:`~lowtide.runtime.pending`.
+    """
+    return _access_within(AT_ONCE_S)
+
+
+def background_s() -> float:
+    """Return how long nobody's process may ask for bills that wait [s]; 0 where a setting is mistaken."""
+    try:
+        return min(run_end_s(load_config()), _BACKGROUND_MOST_S)
+    except (InputError, ConfigError):
+        return 0.0
+
+
+def in_background() -> GridAccess:
+    """Return the grid for bills that nobody waits for: the setting `grid_timeout` is the time it has."""
+    return _access_within(_BACKGROUND_MOST_S)
+
+
+def _access_within(most_s: float) -> GridAccess:
     try:
         config = load_config()
-        return grid_access(config, within_s=run_end_s(config))
+        return grid_access(config, within_s=min(most_s, run_end_s(config)))
     except (InputError, ConfigError) as error:
         _say(f"{error}; the bill asks nobody")
         return cached_only(Config(settings={}, sites={}))

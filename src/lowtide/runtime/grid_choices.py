@@ -16,14 +16,31 @@ _BasisGiven = Literal["average", "marginal"] | None
 _FactorsGiven = Literal["lifecycle", "direct"] | None
 
 
-def grid_choice(config: Config) -> GridChoice:
+def grid_choice(config: Config, *, is_lenient: bool = False) -> GridChoice:
     """Return which intensity the configuration asks for, its words checked.
+
+    Parameters
+    ----------
+    config : Config
+    is_lenient : bool
+        Whether a provider that a flag names may be one that cannot be used.
 
     Raises
     ------
     InputError
-        If a zone, provider or choice is unknown.
+        If a zone, provider or choice is unknown, or a provider that a flag names cannot be used.
     """
+    choice = _choice(config)
+    if not is_lenient and choice.provider_from == "flag":
+        from lowtide.runtime.grid_named import check_named
+
+        check_named(choice, config)
+    if choice.basis == "marginal" and choice.intensity is None and choice.zone is not None:
+        _check_marginal(config, choice.zone)
+    return choice
+
+
+def _choice(config: Config) -> GridChoice:
     zone = config.get("zone")
     intensity, provider, market = (
         config.get("intensity"),
@@ -33,12 +50,11 @@ def grid_choice(config: Config) -> GridChoice:
     if provider is not None:
         _check_providers(provider)
     basis = _choice_or_none("basis", config.get("basis"), ("average", "marginal"))
-    if basis == "marginal" and intensity is None and zone is not None:
-        _check_marginal(config, _zone(zone, in_file=False, provider=provider))
     return GridChoice(
         zone=None if zone is None else _zone(zone, in_file=intensity is not None, provider=provider),
         zone_from=None if zone is None else zone.origin,
         provider=None if provider is None else provider.value,
+        provider_from=None if provider is None else provider.origin,
         intensity=None if intensity is None else _absolute(intensity.value),
         basis=cast(_BasisGiven, basis),
         factors=cast(

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["with_detected_zone"]
 
+_WITHIN_S = 0.09
+"""A metadata service answers in milliseconds; no start of a run waits longer for one that does not."""
+
 
 def with_detected_zone(
     choice: GridChoice, config: Config, *, base_urls: Mapping[str, str] | None = None
@@ -81,7 +84,7 @@ def _asked(base_urls: Mapping[str, str] | None) -> str:
     from lowtide.runtime.clock import boot_id
     from lowtide.stores.codec import write_json
 
-    place = detect_region(base_urls=base_urls)
+    place = detect_region(base_urls=base_urls, total_s=_WITHIN_S)
     if place is None:
         return ""
     try:

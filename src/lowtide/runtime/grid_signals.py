@@ -12,13 +12,14 @@ import numpy as np
 from lowtide.accounting.intensities import Intensities
 from lowtide.errors import InputError, ZoneError
 from lowtide.model.grid_choice import GridChoice
+from lowtide.model.signal import STATUSES
 from lowtide.runtime.grid_access import named_providers
 from lowtide.series.types import IntensitySeries
 
 if TYPE_CHECKING:
     from lowtide.runtime.grid_access import GridAccess
 
-__all__ = ["check_intensity", "fill_with_typical", "intensities_for"]
+__all__ = ["check_intensity", "fill_with_typical", "foretold", "intensities_for"]
 
 _FactorsAsked = Literal["lifecycle", "direct"] | None
 
@@ -39,9 +40,25 @@ def _from_input(
         resolve=resolve_zone,
         window_ns=(start_ns, end_ns),
     )
-    if is_number and choice.zone is not None:
-        series = replace(series, signal=replace(series.signal, zone=choice.zone))
-    return series
+    if is_number:
+        return series if choice.zone is None else _of_zone(series, choice.zone)
+    return foretold(series, text)
+
+
+def _of_zone(series: IntensitySeries, zone: str) -> IntensitySeries:
+    return replace(series, signal=replace(series.signal, zone=zone))
+
+
+def foretold(series: IntensitySeries, path: str) -> IntensitySeries:
+    """Return a file's values, those of steps that began after it was written as the forecast they are.
+
+    Nobody can have measured them. A bill keeps them as a forecast until it is made again with a newer file.
+    """
+    written_ns = min(os.stat(path).st_mtime_ns, time.time_ns())
+    ahead = (series.edges_ns[:-1] > written_ns) & (series.status < STATUSES.index("forecast"))
+    if not ahead.any():
+        return series
+    return replace(series, status=np.where(ahead, STATUSES.index("forecast"), series.status).astype(np.uint8))
 
 
 def intensities_for(
@@ -91,19 +108,36 @@ def _from_file(choice: GridChoice, window: tuple[int, int]) -> Intensities:
             direct = _from_input(text, choice, "direct", *window)
         except InputError:
             direct = None  # the figure beside is simply not there
-    return Intensities(location=main, direct=_if_direct(direct))
+    return Intensities(location=main, direct=_if_direct(direct), marginal=_marginal_of_file(text, choice))
+
+
+def _marginal_of_file(text: str, choice: GridChoice) -> IntensitySeries | None:
+    """Return the marginal intensity of a file that has both, None where it has not, or not of the zone."""
+    from lowtide.data.zones import resolve_zone
+    from lowtide.grid.files import constant_g_per_kwh, read_marginal_beside
+
+    if constant_g_per_kwh(text) is not None and not os.path.exists(text):
+        return None
+    try:
+        found = read_marginal_beside(text, zone=choice.zone, resolve=resolve_zone)
+        return None if found is None else foretold(found, text)
+    except InputError:
+        return None  # the figure beside is simply not there
 
 
 def _from_grid(choice: GridChoice, window: tuple[int, int], access: GridAccess) -> Intensities:
     """Return the signals of the providers that are configured, and what stands in for them."""
     zone, named = str(choice.zone), named_providers(choice.provider) or None
+    only = choice.provider_from == "flag" if named else None
     if choice.basis == "marginal":
-        return Intensities(marginal=access.find(zone, *window, basis="marginal", named=named).intensity)
-    location = access.find(zone, *window, factors=choice.factors or "lifecycle", named=named).intensity
+        found = access.find(zone, *window, basis="marginal", named=named, only=only)
+        return Intensities(marginal=found.intensity)
+    factors = choice.factors or "lifecycle"
+    location = access.find(zone, *window, factors=factors, named=named, only=only).intensity
     direct = None
     if location.signal.factors == "lifecycle" and choice.factors != "direct":
         try:
-            direct = access.find(zone, *window, factors="direct", named=named).intensity
+            direct = access.find(zone, *window, factors="direct", named=named, only=only).intensity
         except InputError:
             direct = None  # the figure beside is simply not there
     return Intensities(
@@ -117,10 +151,10 @@ def _if_direct(series: IntensitySeries | None) -> IntensitySeries | None:
 
 def _marginal_beside(zone: str, window: tuple[int, int], access: GridAccess) -> IntensitySeries | None:
     """Return the marginal intensity where a provider of it is configured, None where none is."""
-    if not access.providers(zone, "marginal"):
+    if not access.providers(zone, "marginal", only=False):
         return None
     try:
-        return access.find(zone, *window, basis="marginal").intensity
+        return access.find(zone, *window, basis="marginal", only=False).intensity
     except InputError:
         return None  # nothing is known of it; the account stands on the average
 

@@ -104,7 +104,7 @@ def value_now(access: GridAccess, zone: str, *, basis: Basis, factors: KnownFact
     ZoneError
         If nothing is known.
     """
-    problems: list[str] = []
+    problems: list[str] = list(access.unused(zone, basis))
     for provider in access.providers(zone, basis):
         try:
             found = _newest(access, provider, zone, factors)

@@ -9,14 +9,14 @@ import numpy as np
 
 from lowtide.accounting.booking import node_energy
 from lowtide.accounting.operational import operational
-from lowtide.accounting.overhead import to_facility
+from lowtide.accounting.pue import overhead
 from lowtide.errors import LowtideError, NothingRecordedError, StoreError
 from lowtide.model.record import Record, RunHeader
 from lowtide.series.types import IntensitySeries, PowerSeries
 from lowtide.stores.journal import iter_files, read_journal
 from lowtide.stores.ledger import Ledger
-from lowtide.stores.records import record_from
-from lowtide.stores.segments import Segment, decode_segment, encode_segment
+from lowtide.stores.records import record_from, while_merging
+from lowtide.stores.segments import PackedSegment, Segment, decode_segment, encode_segment, open_segment
 from lowtide.units import NS_PER_H, NS_PER_S
 
 __all__ = ["LiveEnergy", "SoFar"]
@@ -50,6 +50,7 @@ class LiveEnergy:
         self._ledger, self._header = ledger, header
         self._read: set[str] = set()
         self._last: dict[str, Segment] = {}
+        self._seen: dict[str, int] = {}
         self._start_ns, self._until_ns = -1, -1
         self._kwh, self._g = 0.0, 0.0
         self._intensity: IntensitySeries | None = None
@@ -98,36 +99,43 @@ class LiveEnergy:
         if self._intensity is None:
             return float("nan")
         pue = self._header.pue
-        emitting = power if pue is None or power.boundary != "node" else to_facility(power, pue)
+        emitting = power if power.boundary != "node" else overhead(power, power.energy_kwh(), pue).power
         return operational(emitting, self._intensity).g
 
     def _read_intensity(self, power: PowerSeries) -> IntensitySeries | None:
         from lowtide.runtime.billing import intensities_for
+        from lowtide.runtime.grid_access import at_run_end
 
+        start_ns, end_ns = power.start_ns, power.end_ns + _AHEAD_NS
         try:
-            given = intensities_for(
-                self._header.grid, start_ns=power.start_ns, end_ns=power.end_ns + _AHEAD_NS
-            )
+            with at_run_end() as access:  # the job that looks does not wait for the network
+                given = intensities_for(self._header.grid, start_ns=start_ns, end_ns=end_ns, access=access)
         except LowtideError:
             return None
         return given.location or given.marginal
 
     def _new_segments(self) -> list[Segment]:
         """Return what was recorded since the last time, and what was before it: a step has two ends."""
-        before, sealed = list(self._last.values()), self._sealed()
-        self._last.update({segment.writer: segment for segment in sealed})
-        return [*before, *sealed, *self._journaled()]
+        before, sealed = list(self._last.values()), while_merging(self._sealed)
+        self._read.update(name for name, _ in sealed)
+        new = [
+            segment.unpacked() for _, segment in sealed if _end(segment) > self._seen.get(segment.writer, 0)
+        ]
+        for segment in sorted(new, key=lambda segment: segment.first_seq + segment.n_rows):
+            self._last[segment.writer] = segment
+            self._seen[segment.writer] = segment.first_seq + segment.n_rows
+        return [*before, *new, *self._journaled()]
 
-    def _sealed(self) -> list[Segment]:
+    def _sealed(self) -> list[tuple[str, PackedSegment]]:
+        """Return the files that have not been looked at, an hour's that were merged among them."""
         folder = self._ledger.segments_dir(self._header.run_id)
-        segments = []
+        found = []
         for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
             if name.endswith(".seg") and name not in self._read:
                 path = os.path.join(folder, name)
                 with open(path, "rb") as file:
-                    segments.append(decode_segment(file.read(), path=path))
-                self._read.add(name)
-        return segments
+                    found.append((name, open_segment(file.read(), path=path)))
+        return found
 
     def _journaled(self) -> list[Segment]:
         """Return the journals' rows; those of the last minute or two, as older ones have been sealed."""
@@ -142,3 +150,7 @@ class LiveEnergy:
                 data = encode_segment(writer=writer, channels=channels, rows=rows, events=events)
                 segments.append(decode_segment(data, path=path))
         return segments
+
+
+def _end(segment: PackedSegment) -> int:
+    return segment.first_seq + segment.n_rows

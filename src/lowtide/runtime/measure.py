@@ -21,6 +21,7 @@ from lowtide.runtime.phases import Phase, Progress, count, phase, step
 
 if TYPE_CHECKING:
     from lowtide.estimation.predict import Prediction
+    from lowtide.model.grid_choice import GridChoice
     from lowtide.model.ledger import Entry
     from lowtide.model.record import RunEnd, RunHeader
     from lowtide.runtime.closing import RunLock
@@ -65,7 +66,6 @@ class Measurement:
         self._started_ns = 0
 
     def __enter__(self) -> Self:
-        from lowtide.runtime.billing import check_intensity
         from lowtide.runtime.config import load_config
         from lowtide.runtime.prepare import RunOptions, is_batch, ledger_of, make_header
 
@@ -73,7 +73,7 @@ class Measurement:
         tags = tuple(f"{key}={value}" for key, value in self._tags.items())
         options = RunOptions(name=self._name, tags=tags, per=self._per)
         lenient = is_batch(os.environ)
-        header, remarks = make_header(options, config, check_intensity=check_intensity, lenient=lenient)
+        header, remarks = make_header(options, config, check_intensity=_check_intensity, lenient=lenient)
         for remark in remarks:
             _warn(remark)
         self._begin(header, ledger_of(config), config.get("sensors"))
@@ -178,18 +178,18 @@ class Measurement:
         if recorder is None or lock is None:
             return
         try:
-            self._finish(recorder, lock, ended_ns, failed=kind is not None)
+            self._finish(recorder, lock, ended_ns, status=_status_of(error))
         except Exception as problem:  # the block's own outcome must stand, whatever happens to its bill
             _warn(
                 f"the run {self.run_id} is not billed yet ({problem}); `lowtide show {self.run_id}` tries again"
             )
 
-    def _finish(self, recorder: RecorderHandle, lock: RunLock, ended_ns: int, *, failed: bool) -> None:
+    def _finish(self, recorder: RecorderHandle, lock: RunLock, ended_ns: int, *, status: int) -> None:
         from lowtide.runtime.closing import close_run
         from lowtide.runtime.spawn import SEALED_WITHIN_S
         from lowtide.stores.codec import to_plain, write_json
 
-        end = self._end(ended_ns, failed=failed)
+        end = self._end(ended_ns, status=status)
         write_json(os.path.join(self._journal_dir, "end.json"), to_plain(end))
         recorder.tell("end")
         recorder.wait_for("sealed", timeout_s=SEALED_WITHIN_S)
@@ -199,7 +199,7 @@ class Measurement:
         if closed is not None:
             self._take_result(*closed)
 
-    def _end(self, ended_ns: int, *, failed: bool) -> RunEnd:
+    def _end(self, ended_ns: int, *, status: int) -> RunEnd:
         from dataclasses import replace
 
         from lowtide.model.record import RunEnd, Telemetry
@@ -210,7 +210,7 @@ class Measurement:
         return RunEnd(
             started_ns=self._started_ns,
             ended_ns=ended_ns,
-            exit_code=1 if failed else 0,
+            exit_code=status,
             telemetry=replace(used, software=software_versions()),
             counts=counts_of(self._journal_dir),
         )
@@ -233,6 +233,25 @@ class Measurement:
         self.result = from_plain(Entry, plain, path=ledger.run_dir(run_id)) if plain else None
 
 
+def _status_of(error: BaseException | None) -> int:
+    """Return the exit status a Python program that ends with an exception has."""
+    if error is None:
+        return 0
+    if not isinstance(error, SystemExit):
+        return 1
+    code = error.code
+    return code & 0xFF if isinstance(code, int) else int(code is not None)
+
+
+def _check_intensity(choice: GridChoice) -> None:
+    """Read the file that the block would be billed with; numpy is loaded for that alone, as a zone has been checked."""
+    if choice.intensity is None and choice.market is None:
+        return
+    from lowtide.runtime.billing import check_intensity
+
+    check_intensity(choice)
+
+
 def _kept(header: RunHeader, ledger: Ledger) -> tuple[RunHeader, str]:
     """Return the header as it stands in the ledger, and where segments go; nowhere while that is out of reach."""
     from lowtide.runtime.ranks import register
@@ -250,7 +269,7 @@ def measure(
     name: str | None = None,
     zone: str | None = None,
     tags: dict[str, str] | None = None,
-    pue: float | None = None,
+    pue: float | str | None = None,
     interval: str | float | None = None,
     intensity: str | float | None = None,
     attribution: str | None = None,
@@ -269,8 +288,8 @@ def measure(
         Zone key (``DE``, ``aws:us-west-2``); without one here or in the configuration, energy is measured
         and emissions are None.
     tags : dict, optional
-    pue : float, optional
-        Power usage effectiveness of the site.
+    pue : float or str, optional
+        Power usage effectiveness of the site: a number, or a file of one that varies (``ts_utc,pue``).
     interval : str or float, optional
         Time between readings, ``"1s"`` or seconds.
     intensity : str or float, optional
@@ -313,7 +332,7 @@ def measure(
 def measured(function: Callable[P, R], /) -> Callable[P, R]: ...
 @overload
 def measured(
-    *, name: str | None = None, zone: str | None = None, pue: float | None = None
+    *, name: str | None = None, zone: str | None = None, pue: float | str | None = None
 ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 def measured(
     function: Callable[P, R] | None = None,
@@ -321,7 +340,7 @@ def measured(
     *,
     name: str | None = None,
     zone: str | None = None,
-    pue: float | None = None,
+    pue: float | str | None = None,
 ) -> Callable[P, R] | Callable[[Callable[P, R]], Callable[P, R]]:
     """Measure every call of a function; each is a run named after it.
 

@@ -14,19 +14,21 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from lowtide.errors import InputError, LowtideError
 from lowtide.model.record import RunEnd
 from lowtide.power.sensors.cpu_time import CpuTimeSensor
 from lowtide.power.tree import NS_PER_TICK
+from lowtide.quantities import format_instant
 from lowtide.runtime.clock import SystemClock
 from lowtide.runtime.config import Config
 from lowtide.runtime.prepare import RunOptions, ledger_of, make_header
 from lowtide.stores.ledger import Ledger
 from lowtide.stores.use import Seen, UseWriter
+from lowtide.units import NS_PER_S
 
-__all__ = ["describe_process", "node_ledger", "record_node", "scan_processes"]
+__all__ = ["describe_process", "node_ledger", "record_node", "recording_plain", "scan_processes"]
 
 _JOB: Final = re.compile(r"(?:^|/)job_(\d+)(?:/|$)")
 _STOP_CHECK_S: Final = 0.5
@@ -99,7 +101,9 @@ def record_node(
     from lowtide.runtime.sensing import open_sensors
     from lowtide.stores.ledger import journal_root
 
-    header, _ = make_header(RunOptions(name="node"), config, check_intensity=lambda choice: None)
+    header, remarks = make_header(RunOptions(name="node"), config, check_intensity=lambda choice: None)
+    for remark in remarks:
+        say(f"lowtide: {remark}")
     header = replace(header, attribution="machine", parent_run_id=None)
     own = NodeLock(os.path.join(journal_root(), "record.lock"))
     if not own.try_take():
@@ -142,6 +146,22 @@ def record_node(
         say(f"lowtide: {header.run_id} is not closed yet: {error}; the next command tries again")
     own.release()
     return header.run_id
+
+
+def recording_plain(config: Config, run_id: str) -> dict[str, Any]:
+    """Return the JSON of ``lowtide record start``: what was recorded, when, and where it is."""
+    ledger = node_ledger(ledger_of(config))
+    header, end = ledger.header(run_id), ledger.end(run_id)
+    return {
+        "run_id": run_id,
+        "host": header.host,
+        "ledger": ledger.path,
+        "started": None if end is None else format_instant(end.started_ns),
+        "ended": None if end is None else format_instant(end.ended_ns),
+        "duration_s": None if end is None else (end.ended_ns - end.started_ns) / NS_PER_S,
+        "interval_s": header.interval_s,
+        "problems": list(header.unread_sensors),
+    }
 
 
 class _Stop:

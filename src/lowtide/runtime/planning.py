@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from lowtide.errors import InputError, QuantityError, near_matches
+from lowtide.model.energy import Boundary
 from lowtide.model.planning import Job, PlanSet, Window
-from lowtide.quantities import format_instant, parse_duration_s, parse_fraction, parse_instant_ns
+from lowtide.quantities import format_instant, parse_duration_s, parse_fraction, parse_instant_ns, said_of
 from lowtide.runtime.config import Config
 from lowtide.runtime.planning_job import job_of, read_points
 from lowtide.units import ns_from_s
@@ -77,6 +78,7 @@ class PlanRequest:
     risk: float | None = None
     robust: bool = False
     past_runs: str | None = None
+    boundary: Boundary | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +94,8 @@ class Planned:
         Where the history reaches past the window.
     likely : LikelyStart or None
         The best start over all past durations, where the duration was learnt.
+    boundary : Boundary
+        What energy and grams are of, before PUE.
     """
 
     found: PlanSet
@@ -99,6 +103,7 @@ class Planned:
     window: Window
     hindsight: PlanRegret | None = None
     likely: LikelyStart | None = None
+    boundary: Boundary = "node"
 
 
 def plan_request(request: PlanRequest, config: Config, *, ledger: Ledger | None = None) -> Planned:
@@ -118,7 +123,7 @@ def plan_request(request: PlanRequest, config: Config, *, ledger: Ledger | None 
     job, notes = job_of(request, ledger)
     window = _window(request, job)
     foreseen = foresee(request, config, sites_of(request, config, window, job), window, job, ours)
-    slot_s = None if request.slot is None else parse_duration_s(request.slot)
+    slot_s = None if request.slot is None else said_of("--slot", request.slot, parse_duration_s)
     found = plan_job(
         job,
         foreseen.sites,
@@ -126,7 +131,9 @@ def plan_request(request: PlanRequest, config: Config, *, ledger: Ledger | None 
         policies=foreseen.policies,
         literature=published,
         slot_s=slot_s,
-        min_saving_fraction=0.03 if request.min_saving is None else parse_fraction(request.min_saving),
+        min_saving_fraction=0.03
+        if request.min_saving is None
+        else said_of("--min-saving", request.min_saving, parse_fraction),
         objective=objective,
         allow=request.allow,
         pareto=request.pareto,
@@ -134,14 +141,31 @@ def plan_request(request: PlanRequest, config: Config, *, ledger: Ledger | None 
     )
     likely = _likely(request, ledger, foreseen.sites[0], window, slot_s)
     learnt = () if likely is None else _learnt(likely, found)
-    said = (*notes, *learnt, *foreseen.notes, *found.warnings, *_currencies(foreseen.sites))
+    said = (
+        *notes,
+        *_boundary_words(request.boundary),
+        *learnt,
+        *foreseen.notes,
+        *found.warnings,
+        *_currencies(foreseen.sites),
+    )
     return Planned(
         found=replace(found, warnings=said),
         sites=foreseen.sites,
         window=window,
         hindsight=hindsight(found, foreseen, job, window, slot_s) if foreseen.past else None,
         likely=likely,
+        boundary=request.boundary or "node",
     )
+
+
+def _boundary_words(boundary: Boundary | None) -> tuple[str, ...]:
+    """Return what a reader must know of power that is not a node's."""
+    if boundary in (None, "node"):
+        return ()
+    if boundary == "facility":
+        return ("power, energy and grams are the facility's",)
+    return (f"power, energy and grams are at boundary {boundary}: the rest of the node is not in them",)
 
 
 def _learnt(likely: LikelyStart, found: PlanSet) -> tuple[str, ...]:
@@ -218,14 +242,45 @@ def _window(request: PlanRequest, job: Job) -> Window:
     if len(given) != 1:
         got = f"; got {' and '.join('--' + name for name in given)}" if given else ""
         raise InputError(f"say until when with one of --slack 12h, --within 24h or --deadline T{got}")
-    start_ns = time.time_ns() if request.start is None else parse_instant_ns(request.start)
+    start_ns = (
+        time.time_ns() if request.start is None else said_of("--start", request.start, parse_instant_ns)
+    )
     if request.deadline is not None:
-        return Window(start_ns=start_ns, deadline_ns=parse_instant_ns(request.deadline))
+        return Window(start_ns=start_ns, deadline_ns=_deadline_ns(request, start_ns))
     if request.within is not None:
-        return Window(start_ns=start_ns, deadline_ns=start_ns + ns_from_s(parse_duration_s(request.within)))
+        within_s = said_of("--within", request.within, parse_duration_s)
+        return Window(start_ns=start_ns, deadline_ns=start_ns + ns_from_s(within_s))
     slack = str(request.slack).strip()
-    slack_s = parse_fraction(slack) * job.work_s if slack.endswith("%") else parse_duration_s(slack)
+    slack_s = said_of("--slack", slack, lambda text: _slack_s(text, job.work_s))
     return Window(start_ns=start_ns, deadline_ns=start_ns + job.work_ns + ns_from_s(slack_s))
+
+
+def _deadline_ns(request: PlanRequest, start_ns: int) -> int:
+    """Return the instant of ``--deadline``, refusing one that is over at the start."""
+    text = str(request.deadline)
+    deadline_ns = parse_instant_ns(text)
+    if deadline_ns > start_ns:
+        return deadline_ns
+    ahead = "give one that is still to come, or say how long from now: --within 24h"
+    if request.start is None:
+        raise InputError(f"--deadline {text} is past: it is {_minute(start_ns)} now; {ahead}")
+    raise InputError(
+        f"--deadline {text} is not after --start {request.start}; give a later deadline or an earlier start"
+    )
+
+
+def _minute(t_ns: int) -> str:
+    return f"{format_instant(t_ns)[:16]}Z"
+
+
+def _slack_s(text: str, work_s: float) -> float:
+    """Return a slack that is a duration, or a share of the job's."""
+    if text.endswith("%"):
+        return parse_fraction(text) * work_s
+    try:
+        return parse_duration_s(text)
+    except QuantityError as error:
+        raise QuantityError(f"{error}, or as a share of the duration, like 50%") from error
 
 
 def _currencies(sites: Sequence[SiteOption]) -> tuple[str, ...]:
@@ -312,19 +367,21 @@ def _job_of(job: Job | str, power: str | float | None) -> Job:
 
 
 def _option(zone: str | None, series: Any, price: Any, pue: Any, span: tuple[int, int]) -> SiteOption:
+    from lowtide.model.grid_choice import GridChoice
     from lowtide.planning.sites import SiteOption
+    from lowtide.runtime.grid_signals import intensities_for
     from lowtide.runtime.planning_series import read_price
     from lowtide.series.types import IntensitySeries, PriceSeries
 
+    marginal = None
     if not isinstance(series, IntensitySeries):
-        from lowtide.data.zones import resolve_zone
-        from lowtide.grid.files import constant_g_per_kwh, read_intensity
-
-        named = None if constant_g_per_kwh(str(series)) is not None else zone
-        series = read_intensity(series, zone=named, resolve=resolve_zone, window_ns=span)
+        found = intensities_for(
+            GridChoice(zone=zone, intensity=str(series)), start_ns=span[0], end_ns=span[1]
+        )
+        series, marginal = found.location or found.marginal, found.marginal if found.location else None
     name = zone or series.signal.zone or "given"
     cost = price.get(zone) if isinstance(price, Mapping) else price
     if cost is not None and not isinstance(cost, PriceSeries):
         cost = read_price(str(cost), zone=name, window_ns=span)
     overhead = pue.get(zone) if isinstance(pue, Mapping) else pue
-    return SiteOption(zone=name, intensity=series, price=cost, pue=overhead)
+    return SiteOption(zone=name, intensity=series, marginal=marginal, price=cost, pue=overhead)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from dataclasses import replace
 from math import ceil
 from typing import TYPE_CHECKING
 
 from lowtide.errors import DataFileError, InputError, QuantityError
 from lowtide.model.planning import Job, OperatingPoint, WorkProfile
-from lowtide.quantities import parse_duration_s, parse_energy_kwh, parse_fraction, parse_power_w
+from lowtide.quantities import parse_duration_s, parse_energy_kwh, parse_fraction, parse_power_w, said_of
 
 if TYPE_CHECKING:
     from lowtide.runtime.planning import PlanRequest
@@ -31,21 +32,18 @@ def job_of(request: PlanRequest, ledger: Ledger | None) -> tuple[Job, tuple[str,
         job = _rounded_up(job, request.slot)
     costs = replace(
         job,
-        resume_energy_kwh=_read(request.resume_energy, parse_energy_kwh),
-        resume_time_s=_read(request.resume_time, parse_duration_s),
-        idle_power_w=_read(request.idle_power, parse_power_w),
-        migrate_energy_kwh=_read(request.migrate_energy, parse_energy_kwh),
-        migrate_time_s=_read(request.migrate_time, parse_duration_s),
+        resume_energy_kwh=_read("--resume-energy", request.resume_energy, parse_energy_kwh),
+        resume_time_s=_read("--resume-time", request.resume_time, parse_duration_s),
+        idle_power_w=_read("--idle-power", request.idle_power, parse_power_w),
+        migrate_energy_kwh=_read("--migrate-energy", request.migrate_energy, parse_energy_kwh),
+        migrate_time_s=_read("--migrate-time", request.migrate_time, parse_duration_s),
         max_pauses=request.max_pauses,
     )
     return costs, notes
 
 
-def _read(text: str | None, parse: object) -> float:
-    if text is None:
-        return 0.0
-    value: float = parse(text)  # type: ignore[operator]
-    return value
+def _read(flag: str, text: str | None, parse: Callable[[str], float]) -> float:
+    return 0.0 if text is None else said_of(flag, text, parse)
 
 
 def _rounded_up(job: Job, slot: str | None) -> Job:
@@ -56,7 +54,7 @@ def _rounded_up(job: Job, slot: str | None) -> Job:
         )
     if job.profile is not None:
         raise InputError("--round-up is for --duration; a recorded run lasts as long as it did")
-    slot_s = parse_duration_s(slot)
+    slot_s = said_of("--slot", slot, parse_duration_s)
     if not slot_s > 0.0:
         raise QuantityError(f"--slot {slot} must be longer than nothing")
     return replace(job, work_s=ceil(job.work_s / slot_s - 1e-9) * slot_s)
@@ -72,6 +70,11 @@ def _bare_job(request: PlanRequest, ledger: Ledger | None) -> tuple[Job, tuple[s
         )
     if request.load is not None and request.gpus is None:
         raise InputError("--load is the load of --gpus; --power is what the job draws as it is")
+    if request.boundary is not None and request.power is None and request.points is None:
+        raise InputError(
+            f"--boundary {request.boundary} says what --power or --points contains; --{given[0].replace('_', '-')} "
+            "knows it itself"
+        )
     if request.like is not None:
         if ledger is None:
             raise InputError(f"--like {request.like} needs a ledger")
@@ -80,14 +83,19 @@ def _bare_job(request: PlanRequest, ledger: Ledger | None) -> tuple[Job, tuple[s
         return _job_of_past_runs(request, ledger), ()
     if request.duration is None:
         raise InputError("say how long the job takes: --duration 6h")
-    duration_s = parse_duration_s(request.duration)
+    duration_s = said_of("--duration", request.duration, parse_duration_s)
     if not duration_s > 0.0:
         raise QuantityError(f"--duration {request.duration} must be longer than nothing")
     if request.points is not None:
         return Job(work_s=duration_s, points=read_points(request.points)), ()
     if request.gpus is not None:
         return _job_on(request.gpus, request.load, duration_s)
-    return Job.constant(duration_s=duration_s, power_w=parse_power_w(str(request.power))), ()
+    power_w = said_of("--power", str(request.power), parse_power_w)
+    if not power_w > 0.0:
+        raise QuantityError(
+            f"--power {request.power} emits nothing at any time; say what it draws, like 300W"
+        )
+    return Job.constant(duration_s=duration_s, power_w=power_w), ()
 
 
 def _job_on(gpus: str, load: str | None, duration_s: float) -> tuple[Job, tuple[str, ...]]:
@@ -104,7 +112,7 @@ def _job_on(gpus: str, load: str | None, duration_s: float) -> tuple[Job, tuple[
             f"{n * watts.high:.0f} W): {each.source}"
         )
         return Job.constant(duration_s=duration_s, power_w=n * watts.value), (note,)
-    found = node_power(gpus, load=parse_fraction(load))
+    found = node_power(gpus, load=said_of("--load", load, parse_fraction))
     note = (
         f"power is an estimate: {found.power_w:.0f} W at the node ({found.low_w:.0f} to {found.high_w:.0f} W): "
         f"{found.method}"

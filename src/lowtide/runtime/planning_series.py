@@ -126,6 +126,8 @@ def read_pue(text: str, *, zone: str | None = None) -> float | PueSeries:
     except ValueError:
         pass
     if not os.path.exists(text):
+        if text.casefold().endswith((".csv", ".parquet", ".pq")):
+            raise DataFileError("no such file of a PUE", path=text)
         raise QuantityError(f"pue {text!r} is no number and no file; write it like 1.2 or pue.csv")
     column = "pue" if "pue" in _columns(text) else None
     series = _read(text, zone, column)

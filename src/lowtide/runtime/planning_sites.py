@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lowtide.errors import InputError, near_matches
+from lowtide.errors import BoundaryError, InputError, near_matches
 from lowtide.model.planning import Job, OperatingPoint, Window
 from lowtide.planning.sites import SiteOption, Transfer
 from lowtide.runtime.config import Config, Setting
+from lowtide.runtime.grid_choices import setting_from
 from lowtide.runtime.planning_job import read_points
 from lowtide.runtime.planning_series import read_price, read_pue
 from lowtide.runtime.site_tables import SiteTable, read_sites
@@ -38,7 +39,28 @@ def sites_of(request: PlanRequest, config: Config, window: Window, job: Job) -> 
         site = _site(request, config, table, window, job)
         distinct = bool(table.name) and twice[table.zone] > 1
         found.append(replace(site, zone=table.name) if distinct else site)
+    _check_zones(request, tables, found)
     return tuple(found)
+
+
+def _check_zones(request: PlanRequest, tables: Sequence[SiteTable], found: Sequence[SiteOption]) -> None:
+    """Refuse a PUE or price of a zone that is not planned for.
+
+    Raises
+    ------
+    InputError
+        Names the zones there are.
+    """
+    known = {name for table in tables for name in (table.zone, table.name)} | {site.zone for site in found}
+    names = sorted(name for name in known if name)
+    for flag, texts in (("--pue", request.pues), ("--price", request.prices)):
+        for text in texts:
+            zone, equals, _ = text.partition("=")
+            if equals and zone not in known:
+                raise InputError(
+                    f"{flag} {text}: {zone} is not in this plan{near_matches(zone, names)}; its zones are "
+                    f"{', '.join(names)}"
+                )
 
 
 def _tables(request: PlanRequest, config: Config) -> Sequence[SiteTable]:
@@ -86,11 +108,13 @@ def _site(request: PlanRequest, config: Config, table: SiteTable, window: Window
         zone=zone,
         intensity=intensity,
         marginal=_marginal(request, table, zone, intensity, found.marginal, (window.start_ns, end_ns)),
+        market=found.market,
         pue=_pue(request, config, table, names),
         points=_points(table, job),
         price=_price(request, table, names, (window.start_ns, end_ns)),
         regions=table.region,
         transfer=_transfer(request, table),
+        submits=table.submit is not None,
     )
 
 
@@ -120,7 +144,8 @@ def _marginal(
 def _pue(
     request: PlanRequest, config: Config, table: SiteTable, names: Sequence[str | None]
 ) -> float | PueSeries | None:
-    from lowtide.runtime.pue import pue_of
+    from lowtide.model.pue import PueSteps
+    from lowtide.runtime.pue import is_pue_file, pue_of
 
     everywhere = config.get("pue")
     text = _for(request.pues, names)
@@ -130,13 +155,21 @@ def _pue(
         return None
     setting = Setting(value=text, origin="flag") if text is not None else everywhere
     assert setting is not None
-    if _is_file(setting.value):
+    if request.boundary not in (None, "node"):
+        what = (
+            "the facility's already"
+            if request.boundary == "facility"
+            else f"at boundary {request.boundary!r}"
+        )
+        raise BoundaryError(
+            f"PUE applies to a node, once, and this power is {what}; leave out the PUE "
+            f"({setting_from(setting)}), or --boundary for the power of whole nodes"
+        )
+    if is_pue_file(setting.value):
         return read_pue(setting.value, zone=names[0])
-    return pue_of(setting)
-
-
-def _is_file(text: str) -> bool:
-    return text.casefold().endswith((".csv", ".parquet", ".pq"))
+    pue = pue_of(setting)
+    assert not isinstance(pue, PueSteps)
+    return pue
 
 
 def _for(texts: Sequence[str], names: Sequence[str | None]) -> str | None:

@@ -8,9 +8,10 @@ import numpy as np
 
 from lowtide.accounting.booking import node_energy
 from lowtide.accounting.operational import operational
-from lowtide.accounting.overhead import to_facility
+from lowtide.accounting.pue import overhead
 from lowtide.errors import InputError, LowtideError
 from lowtide.estimation.predict import Prediction, Range, predict
+from lowtide.model.pue import PueSteps
 from lowtide.model.record import Marks, Record, RunHeader
 from lowtide.series import steps
 from lowtide.series.steps import FloatArray
@@ -88,19 +89,21 @@ def _emissions(
 ) -> Range | None:
     """Return the grams of the whole; None where the intensity does not reach to its predicted end."""
     from lowtide.runtime.billing import intensities_for
+    from lowtide.runtime.grid_access import at_run_end
 
     seen_s, seen_kwh = float(rows[1][-1]), float(rows[2][-1])
     left_s = made.duration_s.value - seen_s
     now_ns = power.start_ns + round(seen_s * NS_PER_S)
     end_ns = now_ns + max(1, round(left_s * NS_PER_S))
     try:
-        given = intensities_for(record.header.grid, start_ns=power.start_ns, end_ns=end_ns)
+        with at_run_end() as access:  # the job that asks does not wait for the network
+            given = intensities_for(record.header.grid, start_ns=power.start_ns, end_ns=end_ns, access=access)
     except LowtideError:
         return None
     intensity = given.location or given.marginal
     if intensity is None:
         return None
-    pue = record.header.pue or 1.0
+    pue = record.header.pue
     done = operational(_scaled(power.clip(start_ns=power.start_ns, end_ns=now_ns), pue), intensity)
     rest_kwh = made.energy_kwh.value - seen_kwh
     rest_w = rest_kwh * J_PER_KWH / left_s if left_s > 0.0 else 0.0
@@ -112,5 +115,5 @@ def _emissions(
     return Range(value=done.g + rest.g, low=done.g + rest.g * low, high=done.g + rest.g * high)
 
 
-def _scaled(power: PowerSeries, pue: float) -> PowerSeries:
-    return to_facility(power, pue) if power.boundary == "node" else power
+def _scaled(power: PowerSeries, pue: float | PueSteps | None) -> PowerSeries:
+    return overhead(power, power.energy_kwh(), pue).power if power.boundary == "node" else power

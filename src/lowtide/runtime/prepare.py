@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from typing import Final, cast, get_args
 
 from lowtide.accounting.sci import parse_functional_unit
-from lowtide.errors import InputError, LowtideError, QuantityError
+from lowtide.errors import InputError, LowtideError, QuantityError, ZoneError
 from lowtide.model.grid_choice import GridChoice
 from lowtide.model.record import Attribution, RunHeader
 from lowtide.quantities import parse_duration_s
 from lowtide.runtime.config import Config, Setting
 from lowtide.runtime.grid_choices import choice_of, grid_choice, setting_from
+from lowtide.runtime.grid_named import unused_words
 from lowtide.runtime.grid_place import with_detected_zone
 from lowtide.runtime.pue import pue_of
 from lowtide.stores.ledger import Ledger, default_ledger_path, journal_root
@@ -24,7 +25,9 @@ __all__ = [
     "RunOptions",
     "checked_name",
     "grid_choice",
+    "has_terminal",
     "is_batch",
+    "ledger_flag",
     "ledger_of",
     "make_header",
     "new_run_id",
@@ -60,11 +63,30 @@ def ledger_of(config: Config) -> Ledger:
     return Ledger(setting.value if setting else default_ledger_path())
 
 
-def is_batch(env: Mapping[str, str]) -> bool:
-    """Return whether this is a batch job: a scheduler's variable is set and nobody is at a terminal."""
+def ledger_flag(ledger: Ledger) -> str:
+    """Return `` --ledger DIR`` where a command of this user would not find the ledger without; else nothing."""
+    import shlex
+
+    from lowtide.runtime.config import load_config
+
+    try:
+        usual = ledger_of(load_config()).path
+    except LowtideError:
+        usual = ""
+    is_usual = os.path.abspath(usual) == os.path.abspath(ledger.path)
+    return "" if is_usual else f" --ledger {shlex.quote(os.path.abspath(ledger.path))}"
+
+
+def has_terminal() -> bool:
+    """Return whether somebody is at a terminal, who reads a refusal and tries again."""
     import sys
 
-    return any(v in env for v in _BATCH_VARIABLES) and not sys.stdin.isatty() and not sys.stderr.isatty()
+    return any(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+
+def is_batch(env: Mapping[str, str]) -> bool:
+    """Return whether this is the job of a scheduler: its variable is set and nobody is at a terminal."""
+    return any(v in env for v in _BATCH_VARIABLES) and not has_terminal()
 
 
 def make_header(
@@ -73,6 +95,8 @@ def make_header(
     *,
     check_intensity: Callable[[GridChoice], None],
     lenient: bool = False,
+    lenient_zone: bool = False,
+    apart: bool = False,
 ) -> tuple[RunHeader, list[str]]:
     """Return the header of a new run, and remarks for the user.
 
@@ -84,7 +108,11 @@ def make_header(
     check_intensity : callable
         Reads the intensity once, raising :class:`InputError` if a bill could not be made from it.
     lenient : bool
-        In a batch job a wrong zone costs the emissions, not the job.
+        In a scheduler's job a mistake in the intensity costs the emissions, not the job.
+    lenient_zone : bool
+        So does a wrong zone wherever nobody is at a terminal.
+    apart : bool
+        Try the sensors that were asked for by name in a child, for a process with one thread that stays small.
 
     Raises
     ------
@@ -101,16 +129,19 @@ def make_header(
 
     remarks: list[str] = []
     try:
-        grid, remark = with_detected_zone(grid_choice(config), config)
+        grid, remark = with_detected_zone(grid_choice(config, is_lenient=True), config)
         remarks += [remark] if remark else []
+        remarks += unused_words(grid, config)
         check_intensity(grid)
     except InputError as error:
-        if not lenient:
+        if not lenient and not (lenient_zone and isinstance(error, ZoneError)):
             raise
         remarks.append(f"{error}; energy is measured, emissions are unknown")
         grid = GridChoice()
     if options.per is not None:
         parse_functional_unit(options.per)
+    unread = _unread_sensors(config, apart=apart)
+    remarks += [f"{why}; the run goes on without it" for why in unread]
     machine, share = read_machine(), usable_share()
     cpu_model, memory_model = calibrated(machine, cpu_power_model(machine), memory_power_model(machine))
     created_ns = time.time_ns()
@@ -132,7 +163,7 @@ def make_header(
         memory_model=memory_model,
         rest_model=rest_model(),
         grid=grid,
-        pue=pue_of(config.get("pue")),
+        pue=pue_of(config.get("pue"), zone=grid.zone, start_ns=created_ns),
         functional_unit=options.per,
         embodied_kg=_number(config, "embodied_kg"),
         lifetime_years=_number(config, "lifetime_years"),
@@ -140,8 +171,31 @@ def make_header(
         parent_run_id=os.environ.get("LOWTIDE_RUN_ID"),
         version=__version__,
         journal_dir=os.path.join(journal_root(), run_id),
+        unread_sensors=tuple(unread),
     )
     return header, remarks
+
+
+def _unread_sensors(config: Config, *, apart: bool) -> list[str]:
+    """Return why sensors that were asked for by name cannot be read; names that no sensor has are refused."""
+    setting = config.get("sensors")
+    if setting is None or setting.value in ("auto", "none"):
+        return []
+    from lowtide.runtime.sensing import check_names, unread_sensors
+
+    try:
+        check_names(setting.value)
+    except InputError as error:
+        raise InputError(f"sensors {setting.value!r} ({setting_from(setting)}): {error}") from error
+    if not apart:
+        return unread_sensors(setting.value)
+    from lowtide.runtime.isolate import in_child
+
+    try:
+        found: list[str] = in_child(lambda: unread_sensors(setting.value))
+    except LowtideError as error:
+        return [f"sensors {setting.value!r} could not be tried: {error}"]
+    return found
 
 
 def new_run_id(created_ns: int) -> str:

@@ -5,7 +5,8 @@ the death of its parent stops it. It ends when told to, or when the process it w
 here computes: readings go into the journal raw. numpy is not imported (a test looks).
 
 Talk over the control socket, one word a line: the recorder says ``ready`` after its first reading and
-``sealed`` at the end; it is told ``job PID`` and ``end``.
+``sealed`` at the end; it is told ``job PID``, ``spare PID`` and ``reaped NS`` (a child of the supervisor is not the
+job's, nor what it has used), and ``end``.
 """
 
 from __future__ import annotations
@@ -289,6 +290,10 @@ def _loop(
                 watch.watch_job(pid)
                 if isinstance(scope, ProcessTree):
                     scope.adopt(pid)
+            elif word.startswith("spare ") and isinstance(scope, ProcessTree):
+                scope.spare(int(word[6:]))
+            elif word.startswith("reaped ") and isinstance(scope, ProcessTree):
+                scope.exclude_ns(int(word[7:]))
         if watch.orphaned and not alone:
             alone = True
             _thaw(journal_dir)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from lowtide.errors import InputError
 from lowtide.model.grid_choice import GridChoice
 from lowtide.model.ledger import Entry
+from lowtide.model.pue import PueSteps
 from lowtide.runtime.billing import measured_share, reprice, reprice_if_better
 from lowtide.runtime.config import Config
+from lowtide.runtime.grid_named import check_named
 from lowtide.runtime.prepare import grid_choice
 from lowtide.runtime.pue import pue_of
 from lowtide.runtime.views import read_view
@@ -56,12 +58,13 @@ def restate_run(
     return reprice_if_better(ledger, run_id, choice=choice, pue=pue, gaps=gaps, access=access)
 
 
-def _asked(ledger: Ledger, run_id: str, config: Config) -> tuple[GridChoice, float | None]:
+def _asked(ledger: Ledger, run_id: str, config: Config) -> tuple[GridChoice, float | PueSteps | None]:
     """Return the intensity and PUE to bill with: what was given now, else as the run had it."""
     header = ledger.header(run_id)
-    if ledger.end(run_id) is None:
+    end = ledger.end(run_id)
+    if end is None:
         raise InputError(f"run {run_id} has not ended; a running run has no bill to make again")
-    given = grid_choice(config)
+    given = grid_choice(config, is_lenient=True)
     # What a file or variable says of this place is not what was asked of a run made elsewhere.
     has_zone = _is_flag(config, "zone") or header.grid.zone is None
     has_intensity = _is_flag(config, "intensity") or (
@@ -73,8 +76,13 @@ def _asked(ledger: Ledger, run_id: str, config: Config) -> tuple[GridChoice, flo
     if has_zone and not has_intensity and choice is given:
         choice = replace(given, intensity=None)
     if choice is header.grid and given.provider is not None:
-        choice = replace(choice, provider=given.provider)
-    pue = pue_of(config.get("pue"))
+        choice = replace(choice, provider=given.provider, provider_from=given.provider_from)
+    if given.market is None or (header.grid.market is not None and not _is_flag(config, "market")):
+        choice = replace(choice, market=header.grid.market)
+    else:
+        choice = replace(choice, market=given.market)
+    check_named(choice, config)
+    pue = pue_of(config.get("pue"), zone=choice.zone, start_ns=end.started_ns)
     return choice, header.pue if pue is None else pue
 
 
@@ -84,13 +92,14 @@ def _is_flag(config: Config, name: str) -> bool:
 
 
 def stale_runs(ledger: Ledger) -> list[str]:
-    """Return the runs whose bill in force rests on anything but measured intensity."""
+    """Return the runs whose bill in force, that of a plan included, rests on anything but measured intensity."""
     stale = []
     for run_id in ledger.ids():
         entry = read_view(ledger, run_id, preview=False).entry
         if entry is None:
             continue
         bills = [bill for bill in (entry.emissions.location, entry.emissions.marginal) if bill is not None]
-        if any(measured_share(bill) < _ALL for bill in bills):
+        is_open = entry.plan is not None and entry.plan.is_open
+        if is_open or any(measured_share(bill) < _ALL for bill in bills):
             stale.append(run_id)
     return stale

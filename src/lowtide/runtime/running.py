@@ -15,8 +15,9 @@ from lowtide.runtime.closing import RunLock, close_run, open_journal_dir
 from lowtide.runtime.config import Config
 from lowtide.runtime.isolate import in_child
 from lowtide.runtime.joining import finish_rank
-from lowtide.runtime.prepare import RunOptions, is_batch, ledger_of, make_header
+from lowtide.runtime.prepare import RunOptions, has_terminal, is_batch, ledger_flag, ledger_of, make_header
 from lowtide.runtime.ranks import is_first, register, run_of
+from lowtide.runtime.starting import TakenOverError
 from lowtide.runtime.supervise import CannotStartError, InterruptedWaitError, Supervisor
 from lowtide.runtime.telemetry import software_near
 from lowtide.stores.ledger import Ledger
@@ -29,6 +30,9 @@ __all__ = ["run_command", "supervise"]
 
 REFUSED = 125
 _CLOSE_WITHIN_S = 5.0
+_PROVISIONAL = (
+    "lowtide: provisional: the grid has not told all of this time yet; `lowtide show {query}` restates it"
+)
 
 
 def run_command(
@@ -58,10 +62,12 @@ def run_command(
         say(f"lowtide: {error}")
         return error.status
     try:
+        strict = strict or plan_only is not None  # nothing is run: a plan of another place helps nobody
         lenient = is_batch(env) and not strict
         header, remarks = make_header(
-            options, config, check_intensity=lambda choice: _check_intensity(choice, say), lenient=lenient
-        )
+            options, config, check_intensity=lambda choice: _check_intensity(choice, say), lenient=lenient,
+            lenient_zone=not strict and not has_terminal(), apart=True,
+        )  # fmt: skip
         check_summary(summary)
         spec = _green_spec(green, header, config, env, remarks)
         if plan_only is not None and spec is not None:
@@ -91,6 +97,11 @@ def _green_spec(
         return None
     if not green.is_asked:
         green.check_alone()
+        return None
+    if header.grid == GridChoice() and (config.get("zone") or config.get("intensity")):
+        remarks.append(
+            "when it is green is unknown too, so the command starts at once"
+        )  # a batch job goes on
         return None
     from lowtide.runtime.green import resolve
 
@@ -156,12 +167,20 @@ def supervise(
         _discard(header, ledger, lock)
         say(f"lowtide: {stop} while waiting; {header.command[0]} has not been started and nothing is kept")
         return 128 + stop.number
+    except TakenOverError as error:
+        lock.close()
+        say(f"lowtide: {error}")
+        return REFUSED
     except CannotStartError as error:
         _discard(header, ledger, lock)
         say(f"lowtide: {error}")
         return error.status
+    if header.rank is None and "SLURM_JOB_ID" in env:
+        from lowtide.runtime.submitted import with_submission
+
+        end = with_submission(end, ledger, env, say)
     lock.close()
-    _close(header, end, summary=summary, quiet=quiet, say=say)
+    _close(header, end, summary=summary, quiet=quiet, say=say, flag=ledger_flag(ledger))
     return status_of_end(end)
 
 
@@ -248,9 +267,12 @@ def _discard(header: RunHeader, ledger: Ledger, lock: RunLock) -> None:
 
 
 def _close(
-    header: RunHeader, end: RunEnd, *, summary: str | None, quiet: bool, say: Callable[[str], None]
+    header: RunHeader, end: RunEnd, *, summary: str | None, quiet: bool, say: Callable[[str], None], flag: str
 ) -> None:
-    """Bill the run in a child; whatever goes wrong there is one line, and the next command tries again."""
+    """Bill the run in a child; whatever goes wrong there is one line, and the next command tries again.
+
+    `flag` is what that command needs to find the ledger.
+    """
 
     def work() -> list[str]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -266,24 +288,31 @@ def _close(
         waiting = finish_rank(ledger, run_id, wait_s=_CLOSE_WITHIN_S) if "/" in run_id else ""
         run_id = run_of(run_id)
         if waiting:
-            return [f"lowtide: {run_id}: {waiting}; `lowtide show {run_id}` joins them once they have ended"]
+            return [
+                f"lowtide: {run_id}: {waiting}; `lowtide show {run_id}{flag}` joins them once they have ended"
+            ]
         if summary is not None:
             from lowtide.reporting.view import view_plain
             from lowtide.runtime.views import read_view
             from lowtide.stores.codec import write_json
 
             write_json(summary, view_plain(read_view(ledger, run_id)))
+        from lowtide.runtime.pending import is_pending
         from lowtide.runtime.summary import summary_lines
 
-        return [] if quiet else summary_lines(ledger, run_id)
+        if quiet:
+            return []
+        lines = summary_lines(ledger, run_id)
+        return [*lines, _PROVISIONAL.format(query=f"{run_id}{flag}")] if is_pending(ledger, run_id) else lines
 
     try:
         lines: Sequence[str] = in_child(work)
     except KeyboardInterrupt:
-        lines = [f"lowtide: interrupted before the bill; `lowtide show {header.run_id}` makes it"]
+        lines = [f"lowtide: interrupted before the bill; `lowtide show {header.run_id}{flag}` makes it"]
     except LowtideError as error:
         lines = [
-            f"lowtide: {header.run_id} is not billed yet: {error}; `lowtide show {header.run_id}` tries again"
+            f"lowtide: {header.run_id} is not billed yet: {error}; "
+            f"`lowtide show {header.run_id}{flag}` tries again"
         ]
     for line in lines:
         say(line)

@@ -84,7 +84,7 @@ def _header(result: AccountResult, *, name: str, path: str, choice: GridChoice) 
         memory_model=memory_power_model(machine),
         rest_model=rest_model(),
         grid=choice,
-        pue=result.pue,
+        pue=result.pue if result.pue_steps is None else result.pue_steps,
         version=__version__,
     )
 
@@ -102,6 +102,7 @@ def _segment(result: AccountResult) -> bytes:
         consumer="run",
         device="power log",
         method=result.energy.method_notes[component],
+        known_fraction=result.energy.known_time_fraction,
     )
     values = [*result.power.power_w.tolist(), float("nan")]
     edges = result.power.edges_ns.tolist()

@@ -1,5 +1,7 @@
 """Sealing: every minute, and at the end, what a journal has gained becomes a segment in the ledger.
 
+Every hour the minutes' segments are merged into one (:mod:`~lowtide.stores.merging`).
+
 The ledger may be on a network disk that hangs, so a segment is written by a thread of its own: a dead
 ledger delays nothing, and the journal keeps what was not copied.
 """
@@ -7,17 +9,21 @@ ledger delays nothing, and the journal keeps what was not copied.
 from __future__ import annotations
 
 import _thread
+import contextlib
 import os
 from collections.abc import Sequence
 from typing import Any, Final
 
+from lowtide.errors import StoreError
 from lowtide.stores.codec import write_bytes
 from lowtide.stores.journal import JournalWriter, Row
 from lowtide.stores.segments import encode_segment
 
-__all__ = ["SEAL_EVERY_NS", "Sealer"]
+__all__ = ["MERGE_EVERY", "SEAL_EVERY_NS", "Sealer"]
 
 SEAL_EVERY_NS: Final = 60_000_000_000
+MERGE_EVERY: Final = 60
+"""So many segments become one while the run goes on: a month is 720 files then, and not 43,200."""
 _FINISH_WITHIN_S: Final = 8.0
 
 
@@ -55,6 +61,7 @@ class Sealer:
         self._every_ns = every_ns
         self._due_ns = -1
         self._sealed_seq, self._last_event, self._number = 0, 0, 0
+        self._small: list[str] = []
         self._busy = _thread.allocate_lock()
         self._outcome: tuple[int, int, Exception | None] | None = None
 
@@ -79,11 +86,24 @@ class Sealer:
         problem: Exception | None = None
         try:
             data = encode_segment(writer=self._writer, channels=self._channels, rows=rows, events=events)
-            write_bytes(os.path.join(self._folder, f"{self._writer}-{self._number + 1:06d}.seg"), data)
+            name = f"{self._writer}-{self._number + 1:06d}.seg"
+            write_bytes(os.path.join(self._folder, name), data)
+            self._merge_with(name)
         except Exception as error:  # whatever it is, the rows stay in the journal and are tried again
             problem = error
         self._outcome = (rows[-1].seq, last_event, problem)
         self._busy.release()
+
+    def _merge_with(self, name: str) -> None:
+        """Make one file of an hour's; where that does not work they stay, and closing the run joins them."""
+        self._small.append(name)
+        if len(self._small) < MERGE_EVERY:
+            return
+        from lowtide.stores.merging import merge_files
+
+        small, self._small = self._small, []
+        with contextlib.suppress(StoreError):
+            merge_files(self._folder, small)
 
     def _take_outcome(self) -> None:
         if self._outcome is None or self._busy.locked():

@@ -8,16 +8,16 @@ What each needs to know of this machine comes from the environment: roots of fil
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
 from typing import Any, Final
 
 from lowtide.doors import Sensor
-from lowtide.errors import LowtideError, SensorError, near_matches
+from lowtide.errors import InputError, LowtideError, SensorError, near_matches
 from lowtide.power.sensors.facts import FACTS
 from lowtide.power.sensors.files import folders, text_of
 
-__all__ = ["BUILT_IN", "open_sensors"]
+__all__ = ["BUILT_IN", "check_names", "open_sensors", "unread_sensors"]
 
 Members = Callable[[], Collection[int]]
 """Returns the pids of a run."""
@@ -140,6 +140,37 @@ def open_sensors(asked: str, *, members: Members | None = None) -> tuple[list[Se
     return [opened[name] for name in names if name in opened], notes
 
 
+def check_names(asked: str) -> None:
+    """Refuse names that no sensor has.
+
+    Raises
+    ------
+    InputError
+        If there is no sensor of a name; says which there are.
+    """
+    for name in _named(asked):
+        if name not in BUILT_IN and name not in _plugins():
+            raise InputError(_unknown_words(name))
+
+
+def unread_sensors(asked: str) -> list[str]:
+    """Return why each sensor that was asked for by name cannot be read here; ``auto`` may find what it finds.
+
+    Opens and closes those that were named, which may bring a vendor's library into this process.
+    """
+    named = _named(asked)
+    sensors, notes = open_sensors(",".join(named)) if named else ([], [])
+    for sensor in sensors:
+        sensor.close()
+    return [" ".join(note.split()) for note in notes]
+
+
+def _named(asked: str) -> list[str]:
+    """Return the sensors that somebody asked for one by one."""
+    names = (name.strip() for name in asked.split(","))
+    return list(dict.fromkeys(name for name in names if name not in ("auto", "none", "")))
+
+
 def _names(asked: str) -> list[str]:
     names: list[str] = []
     for name in (n.strip() for n in asked.split(",")):
@@ -179,13 +210,19 @@ def _open(name: str, members: Members | None, *, has_meter: bool) -> Sensor:
 def _factory(name: str) -> Callable[[], Sensor]:
     if name in BUILT_IN:
         return BUILT_IN[name]
-    from lowtide.plugins import find_plugins
-
-    plugins = find_plugins("lowtide.sensors")
+    plugins = _plugins()
     if name not in plugins:
-        known = [*BUILT_IN, *(n for n in plugins if n not in BUILT_IN)]
-        raise SensorError(
-            f"no sensor named {name!r}{near_matches(name, known)}; there are {', '.join(known)}"
-        )
+        raise SensorError(_unknown_words(name))
     factory: Callable[[], Sensor] = plugins[name].load()
     return factory
+
+
+def _plugins() -> Mapping[str, Any]:
+    from lowtide.plugins import find_plugins
+
+    return find_plugins("lowtide.sensors")
+
+
+def _unknown_words(name: str) -> str:
+    known = [*BUILT_IN, *(n for n in _plugins() if n not in BUILT_IN)]
+    return f"no sensor named {name!r}{near_matches(name, known)}; there are auto, none, {', '.join(known)}"

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 __all__ = ["SiteTable", "read_sites"]
 
 _NUMBERS: Final = ("throughput", "power", "transfer_gb", "transfer_kwh_per_gb", "transfer_gbit_per_s")
-_TEXTS: Final = ("zone", "intensity", "marginal", "points")
+_TEXTS: Final = ("zone", "intensity", "marginal", "points", "submit")
 _EITHER: Final = ("pue", "price", "price_usd_per_kwh")
 _LISTS: Final = ("region", "residency")
 _KEYS: Final = (*_TEXTS, *_EITHER, *_LISTS, *_NUMBERS)
-_OF_RUNS: Final = ("hardware", "submit", "marginal_region", "embodied_kg", "lifetime_years", "utilization")
+_OF_RUNS: Final = ("hardware", "queue", "marginal_region", "embodied_kg", "lifetime_years", "utilization")
 """Keys of ``lowtide.toml`` that say nothing to a plan."""
 
 
@@ -32,6 +32,7 @@ class SiteTable:
     intensity: str | None = None
     marginal: str | None = None
     points: str | None = None
+    submit: str | None = None
     pue: str | None = None
     price: str | None = None
     region: tuple[str, ...] = ()
@@ -73,13 +74,22 @@ def _toml(path: str) -> dict[str, Any]:
 
 
 def _configured(site: Site) -> SiteTable:
-    price = site.price_usd_per_kwh
+    price = site.price or site.price_usd_per_kwh
     return SiteTable(
         name=site.name,
         zone=site.zone,
+        intensity=site.intensity,
+        marginal=site.marginal,
+        points=site.points,
+        submit=site.submit,
         pue=None if site.pue is None else str(site.pue),
         price=None if price is None else str(price),
         region=() if site.residency is None else (site.residency,),
+        throughput=site.throughput,
+        power=site.power,
+        transfer_gb=site.transfer_gb,
+        transfer_kwh_per_gb=site.transfer_kwh_per_gb,
+        transfer_gbit_per_s=site.transfer_gbit_per_s,
     )
 
 
@@ -98,6 +108,7 @@ def _table(path: str, name: str, table: object) -> SiteTable:
         intensity=_text(where, table, "intensity"),
         marginal=_text(where, table, "marginal"),
         points=_text(where, table, "points"),
+        submit=_text(where, table, "submit"),
         pue=_text(where, table, "pue"),
         price=_text(where, table, "price") or _text(where, table, "price_usd_per_kwh"),
         region=tuple(text for key in _LISTS for text in _texts(where, table, key)),

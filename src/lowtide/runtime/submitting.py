@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import TYPE_CHECKING, Final
 
 from lowtide.errors import InputError
 from lowtide.executors.job_scripts import has_word, option_value, sbatch_options
@@ -15,11 +15,14 @@ from lowtide.quantities import (
     parse_instant_ns,
 )
 from lowtide.runtime.config import Config
-from lowtide.runtime.submitting_job import JobKnown, job_known, job_name, time_limit_s
+from lowtide.runtime.submitting_arrays import array_size, parents_end_ns, parents_of
+from lowtide.runtime.submitting_job import job_known, job_name, time_limit_s
+from lowtide.runtime.submitting_pauses import pausing_of, script_for
 from lowtide.runtime.submitting_promise import (
     Promise,
     StartPlan,
     make_comment,
+    scaled,
     submissions_dir,
     write_promise,
 )
@@ -71,6 +74,8 @@ class SubmitRequest:
     margin: str | None = None
     min_saving: str | None = None
     pause: str = "none"
+    pause_signal: str | None = None
+    grace: str | None = None
     name: str | None = None
 
 
@@ -106,16 +111,22 @@ def plan_submission(
         If a value is wrong or missing, or an option of sbatch stands against it; says what would work.
     """
     in_script = sbatch_options(read_script(request.script))
-    _check_words(request.words, in_script)
+    _check_words(request, in_script)
     limit_s = time_limit_s(request.words, in_script, env)
     name = request.name or job_name(request.script, request.words, in_script, env)
-    known = job_known(request, ledger, name=name, limit_s=limit_s)
+    one = job_known(request, ledger, name=name, limit_s=limit_s)
+    size = array_size(request.words, in_script, env)
+    known = replace(one, job=scaled(one.job, -(-size.n_tasks // size.n_at_once), size.n_at_once))
+    after = parents_of(request.words, in_script)
     margin, least = _share(request.margin, 0.1), _share(request.min_saving, 0.03)
     work_s = known.job.work_s
     deadline_ns, bound = _deadline(request, work_s, margin, now_ns)
     site, notes = site_of(config, request.history, known.job, now_ns=now_ns, until_ns=deadline_ns)
+    pausing = pausing_of(request, known)
     start = choose_start(
-        known.job, site, now_ns=now_ns, deadline_ns=deadline_ns, margin_fraction=margin, min_saving_fraction=least
+        known.job, site, now_ns=parents_end_ns(ledger, after, now_ns), deadline_ns=deadline_ns,
+        margin_fraction=margin, min_saving_fraction=least,
+        may_pause=pausing.pause == "checkpoint" and size.n_tasks == 1,
     )  # fmt: skip
     promise = Promise(
         job_id=0,
@@ -130,13 +141,18 @@ def plan_submission(
         duration_from=known.duration_from,
         margin_fraction=margin,
         min_saving_fraction=least,
-        pause=_pause(request, known),
+        pause=pausing.pause,
         zone=site.zone,
         basis=site.intensity.signal.basis,
         settings=_settings(config),
         history=None if request.history is None else os.path.abspath(request.history),
         first=start,
         last=start,
+        n_tasks=size.n_tasks,
+        n_at_once=size.n_at_once,
+        after=after,
+        pause_signal=pausing.signal,
+        grace_s=pausing.grace_s,
     )
     if not known.power_known:
         promise = replace(promise, first=_without_grams(start), last=_without_grams(start))
@@ -173,14 +189,15 @@ def submit(
         If Slurm refuses.
     """
     _check_writable(submissions_dir(ledger))
-    job_id = slurm.submit(
-        request.script,
-        request.arguments,
-        options=[word for word in request.words if word not in ("-Q", "--quiet", "--parsable")],
-        begin_ns=planned.begin_ns,
-        comment=make_comment(planned.promise, planned.theirs),
-        say=say,
-    )
+    with script_for(planned.promise, ledger) as (script, more):
+        job_id = slurm.submit(
+            script,
+            request.arguments,
+            options=[*(word for word in request.words if word not in ("-Q", "--quiet", "--parsable")), *more],
+            begin_ns=planned.begin_ns,
+            comment=make_comment(planned.promise, planned.theirs),
+            say=say,
+        )
     promise = replace(planned.promise, job_id=job_id)
     try:
         write_promise(ledger, promise)
@@ -204,7 +221,8 @@ def read_script(path: str) -> str:
         raise InputError(f"cannot read the job script {path}: {error.strerror}") from error
 
 
-def _check_words(words: tuple[str, ...], in_script: list[str]) -> None:
+def _check_words(request: SubmitRequest, in_script: list[str]) -> None:
+    words = request.words
     for long, short, instead in _OURS:
         for where, found in (("", words), (" in the script", in_script)):
             if has_word(found, long, short):
@@ -213,6 +231,10 @@ def _check_words(words: tuple[str, ...], in_script: list[str]) -> None:
         raise InputError(
             "leave out #SBATCH --quiet: sbatch would not tell the number of the job; use --quiet after the script"
         )
+    if request.pause == "checkpoint" and (
+        has_word(words, "--no-requeue") or has_word(in_script, "--no-requeue")
+    ):
+        raise InputError("leave out sbatch's --no-requeue: a job that has saved goes back into the queue")
     loose = [word for word in words[:1] if not word.startswith("-")]
     if loose:
         raise InputError(f"{loose[0]!r} is no flag of sbatch; write arguments of the script after --")
@@ -242,18 +264,11 @@ def _deadline(request: SubmitRequest, work_s: float, margin: float, now_ns: int)
     return now_ns + ns_from_s(work_s + slack_s), bound
 
 
-def _pause(request: SubmitRequest, known: JobKnown) -> Literal["none", "freeze"]:
-    if request.pause not in ("none", "freeze"):
-        raise InputError(f"--pause {request.pause!r} is unknown; use none or freeze")
-    if request.pause == "freeze" and not known.duration_from:
-        raise InputError("--pause freeze needs to know when the job would be done: give --duration")
-    return cast(Literal["none", "freeze"], request.pause)
-
-
 def _settings(config: Config) -> dict[str, str]:
     found = {name: setting.value for name in _SETTINGS if (setting := config.get(name)) is not None}
-    if "intensity" in found and os.path.exists(found["intensity"]):
-        found["intensity"] = os.path.abspath(found["intensity"])
+    for name in ("intensity", "pue"):  # a later plan is made in another folder
+        if name in found and os.path.exists(found[name]):
+            found[name] = os.path.abspath(found[name])
     return found
 
 

@@ -78,7 +78,12 @@ def job_known(request: SubmitRequest, ledger: Ledger, *, name: str, limit_s: flo
         found = replace(found, job=replace(found.job, idle_power_w=parse_power_w(request.idle_power)))
     if limit_s is not None and found.duration_from and found.job.work_s > limit_s:
         lasts = f"the duration {format_duration(found.job.work_s)} is longer than"
-        note = f"{lasts} the time limit {format_duration(limit_s)}: Slurm will end the job before it is done"
+        what = (
+            "it saves before that and goes on in its next start"
+            if request.pause == "checkpoint"
+            else ("Slurm will end the job before it is done")
+        )
+        note = f"{lasts} the time limit {format_duration(limit_s)}: {what}"
         found = replace(found, notes=(*found.notes, note))
     return found
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from lowtide.errors import StoreError
@@ -28,6 +28,7 @@ __all__ = [
     "promise_path",
     "read_comment",
     "read_promise",
+    "scaled",
     "submissions_dir",
     "write_promise",
 ]
@@ -73,12 +74,13 @@ class Promise:
     bound : str
         ``within``, ``deadline``, ``slack`` or ``start_within``.
     job : Job
-        Where `power_known` is false its power is 1 kW, which no gram is told of.
+        Where `power_known` is false its power is 1 kW, which no gram is told of. Of an array it is the whole array,
+        as many tasks at once as may run; :attr:`task` is one of them.
     power_known : bool
     duration_from : str
         Where the duration comes from, in words; empty where it is not known at all.
     margin_fraction, min_saving_fraction : float
-    pause : {"none", "freeze"}
+    pause : {"none", "freeze", "checkpoint"}
     zone, basis : str
     settings : mapping of str to str
         What the intensity was found by: zone, file, provider and so on.
@@ -88,6 +90,14 @@ class Promise:
         The plan it was submitted with and the one it follows now.
     n_moves : int
         How often the start was moved.
+    n_tasks, n_at_once : int
+        Tasks of an array, and how many of them may run at once.
+    after : tuple of int
+        Jobs of the same ledger that must end before it begins.
+    pause_signal : str
+        What tells a job that does not look at its pause file: a name, ``B:`` before it for the script alone.
+    grace_s : float
+        How long it may take to save [s].
     """
 
     job_id: int
@@ -102,7 +112,7 @@ class Promise:
     duration_from: str
     margin_fraction: float
     min_saving_fraction: float
-    pause: Literal["none", "freeze"]
+    pause: Literal["none", "freeze", "checkpoint"]
     zone: str
     basis: str
     settings: Mapping[str, str]
@@ -110,6 +120,39 @@ class Promise:
     first: StartPlan
     last: StartPlan
     n_moves: int = 0
+    n_tasks: int = 1
+    n_at_once: int = 1
+    after: tuple[int, ...] = ()
+    pause_signal: str = ""
+    grace_s: float = 60.0
+
+    @property
+    def n_waves(self) -> int:
+        """How many times over all that may run at once runs."""
+        return -(-self.n_tasks // self.n_at_once)
+
+    @property
+    def task(self) -> Job:
+        """One task of an array, and the job itself where it is none."""
+        return self.job if self.n_tasks == 1 else scaled(self.job, 1.0 / self.n_waves, 1.0 / self.n_at_once)
+
+
+def scaled(job: Job, longer: float, stronger: float) -> Job:
+    """Return a job that takes so many times longer at so many times its power.
+
+    >>> found = scaled(Job.constant(duration_s=60.0, power_w=100.0), 3.0, 2.0)
+    >>> found.work_s, found.points[0].power_w
+    (180.0, 200.0)
+    """
+    points = tuple(replace(point, power_w=point.power_w * stronger) for point in job.points)
+    return replace(
+        job,
+        work_s=job.work_s * longer,
+        points=points,
+        profile=job.profile if longer == stronger == 1.0 else None,  # of one task, and no shape of many
+        idle_power_w=job.idle_power_w * stronger,
+        resume_energy_kwh=job.resume_energy_kwh * stronger,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

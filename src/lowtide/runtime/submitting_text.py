@@ -108,8 +108,13 @@ def remarks(promise: Promise, limit_s: float | None) -> tuple[str, ...]:
             f"the deadline {format_instant(promise.deadline_ns)[:16]}Z cannot be met: started now the job ends "
             f"{format_duration(late_ns / NS_PER_S)} after it"
         )
+    if promise.n_waves > 1:
+        said.append(
+            f"{promise.n_tasks} tasks, {promise.n_at_once} at once, take {format_duration(job.work_s)}; `lowtide "
+            "agent --slurm` puts off those that have not begun"
+        )
     if promise.pause == "freeze":
-        said.append(_room_for_pauses(job.work_s * (1.0 + promise.margin_fraction), limit_s))
+        said.append(_room_for_pauses(promise.task.work_s * (1.0 + promise.margin_fraction), limit_s))
     return tuple(said)
 
 

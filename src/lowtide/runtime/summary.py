@@ -6,6 +6,7 @@ from lowtide.errors import LowtideError
 from lowtide.planning.shift import Shift, best_start
 from lowtide.reporting.summary import four_lines
 from lowtide.reporting.view import RunView
+from lowtide.runtime.prepare import ledger_flag
 from lowtide.runtime.views import read_view
 from lowtide.stores.ledger import Ledger
 from lowtide.units import NS_PER_H
@@ -20,7 +21,7 @@ def summary_lines(ledger: Ledger, run_id: str) -> list[str]:
     view = read_view(ledger, run_id)
     planned = view.entry is not None and view.entry.plan is not None
     shift, note = (None, "") if planned else another_time(ledger, view)
-    return four_lines(view, shift=shift, shift_note=note)
+    return four_lines(view, shift=shift, shift_note=note, flags=ledger_flag(ledger))
 
 
 def another_time(ledger: Ledger, view: RunView) -> tuple[Shift | None, str]:

@@ -7,20 +7,39 @@ the command goes on.
 
 from __future__ import annotations
 
-import errno
 import os
 import resource
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
 from lowtide.errors import StoreError
 from lowtide.model.record import RunEnd, RunHeader, Telemetry
+from lowtide.runtime.green_clock import CLOCK
+from lowtide.runtime.green_left import n_begun, read_left
+from lowtide.runtime.signals import (
+    ENDING,
+    FORWARDED,
+    FROM_TERMINAL,
+    become_reaper,
+    drop_pending,
+    next_signal,
+    send,
+)
 from lowtide.runtime.spawn import SEALED_WITHIN_S, RecorderHandle, ready_within_s, spawn_recorder
-from lowtide.runtime.starting import BEGUN, start_once
+from lowtide.runtime.starting import (
+    CannotStartError,
+    Keeping,
+    Started,
+    TakenOverError,
+    Used,
+    spawn_job,
+    start_once,
+    write_left,
+)
 from lowtide.stores.codec import to_plain, write_json
 from lowtide.stores.marks import counts_of
 
@@ -29,21 +48,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CannotStartError", "InterruptedWaitError", "Supervisor"]
 
-_FORWARDED: Final = (
-    "SIGTERM",
-    "SIGHUP",
-    "SIGINT",
-    "SIGQUIT",
-    "SIGUSR1",
-    "SIGUSR2",
-    "SIGCONT",
-    "SIGWINCH",
-)
-_ENDING: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
-_FROM_TERMINAL: Final = ("SIGINT", "SIGQUIT", "SIGWINCH", "SIGHUP")
 _RESTARTS_AT_ONCE: Final = 5
 _RESTART_PAUSE_S: Final = 1.0
-_PR_SET_CHILD_SUBREAPER: Final = 36
 _RU_MAXRSS_BYTES: Final = 1 if sys.platform == "darwin" else 1024
 
 
@@ -55,21 +61,16 @@ class InterruptedWaitError(Exception):
         self.number = number
 
 
-class CannotStartError(Exception):
-    """The command cannot be started; carries the exit status a shell would give."""
-
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
-        self.status = status
-
-
 @dataclass(slots=True)
 class _Job:
+    """One start of the command; its keeper is -1 where it has none."""
+
     pid: int
     started_ns: int
+    keeper: int = -1
+    begun_ns: int = field(default_factory=CLOCK.boot_ns)
     status: int | None = None
     ended_ns: int = 0
-    usage: Any = None
 
 
 class Supervisor:
@@ -105,7 +106,12 @@ class Supervisor:
         self._writer = 0
         self._reaped_ns = 0
         self._next_restart = 0.0
-        self._signals = {getattr(signal, name) for name in _FORWARDED if hasattr(signal, name)}
+        self._reaper = False
+        self._first_ns = 0
+        self._told = (-1, -1)  # whom the recorder was told to spare, and which recorder
+        self._used: list[Used] = []
+        self._said_left = False
+        self._signals = {getattr(signal, name) for name in FORWARDED if hasattr(signal, name)}
 
     def run(self, command: Sequence[str], env: dict[str, str]) -> RunEnd:
         """Run the command to its end and return how it ended.
@@ -116,82 +122,145 @@ class Supervisor:
             If there is no such command, or it may not be executed.
         InterruptedWaitError
             If a signal came while it waited to start.
+        TakenOverError
+            If another controller has started it.
         """
         ignored = {s for s in self._signals if signal.getsignal(s) is signal.SIG_IGN}
         self._signals -= ignored  # nohup ignored SIGHUP for us and for the job
         waited: set[int] = {*self._signals, signal.SIGCHLD, signal.SIGALRM}
         before = signal.pthread_sigmask(signal.SIG_BLOCK, waited)
         try:
-            reaper = _become_reaper()
+            self._reaper = become_reaper()
             self._await_start(waited)
-            self._start_recorder(reaper=reaper)
-            job = self._spawn(command, env, before)
-            self._tell(f"job {job.pid}")
-            self._wait(job, waited)
+            self._writer = _writers_before(self._header.journal_dir)
+            self._start_recorder(reaper=self._reaper)
+            job = self._run_to_its_end(command, env, before, waited)
             end = self._end(job)
             self._note_end(end)
             self._finish_recorder()
         finally:
-            _drop_pending(waited)
+            drop_pending(waited)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return end
 
-    def _await_start(self, waited: set[int]) -> None:
-        """Wait until the controller wants the command to start; at once without one."""
+    def _run_to_its_end(
+        self, command: Sequence[str], env: dict[str, str], mask: Iterable[int], waited: set[int]
+    ) -> _Job:
+        """Run the command once, or as often as it saves, leaves and is started again; return its last start."""
         control = self._control
-        while control is not None:
+        again = control is not None and control.acting.n_starts > 0
+        if again and control is not None and (status := self._take_over(control)) is not None:
+            return _ended(status)
+        while True:
+            if again and control is not None and (number := self._await_again(control, waited)):
+                self._say(f"lowtide: {signal.Signals(number).name} while paused; {command[0]} is not started again, "
+                          "and what it saved stays where it is")  # fmt: skip
+                return _ended(number)
+            job = self._spawn(command, env, mask)
+            self._first_ns = self._first_ns or job.started_ns
+            if job.status is None:
+                self._tell(f"job {job.pid}")
+                self._wait(job, waited)
+            if control is None or not control.left():
+                return job
+            again = True
+
+    def _take_over(self, control: Control) -> int | None:
+        """Go on with a run that has left, unseen perhaps; return its status where that was its end."""
+        folder = self._header.journal_dir
+        found = [
+            left for i in range(control.acting.n_starts) if (left := read_left(folder, i + 1)) is not None
+        ]
+        self._used = [Used(left.cpu_s, left.maxrss, left.inblock, left.oublock) for left in found]
+        goes_on = control.take_over()
+        self._first_ns = control.first_start_ns()
+        return None if goes_on or not found else found[-1].status
+
+    def _await_start(self, waited: set[int]) -> None:
+        """Wait until the controller wants the command to start; at once without one, or where it has been before."""
+        control = self._control
+        while control is not None and not control.acting.n_starts:
             control.poll()
             if control.wants_to_run:
                 control.starting()
                 return
             signal.setitimer(signal.ITIMER_REAL, control.wait_s() or 0.0)
-            number, _ = _next_signal(waited)
-            if signal.Signals(number).name in _ENDING:
+            number, _ = next_signal(waited)
+            if signal.Signals(number).name in ENDING:
                 control.finish()
                 raise InterruptedWaitError(number)
             if number == signal.SIGCHLD:
-                _reap_children(control.reaped)
+                self._reap(None)
+
+    def _await_again(self, control: Control, waited: set[int]) -> int:
+        """Wait until a command that has left is to be started again; return the signal that ended this, or 0."""
+        while True:
+            control.poll()
+            self._spare(control.thinker_pid)
+            if control.wants_to_run and self._nobody_left(control):
+                control.starting()
+                return 0
+            self._set_alarm(control)
+            number, _ = next_signal(waited)
+            if signal.Signals(number).name in ENDING:
+                control.interrupted()
+                return number
+            if number == signal.SIGCHLD:
+                self._reap(None)
+            if self._recorder is None and time.monotonic() >= self._next_restart:
+                self._start_recorder(reaper=self._reaper)
+
+    def _nobody_left(self, control: Control) -> bool:
+        """Return whether nothing is left of the last start, which must not run beside the next; the deadline is."""
+        from lowtide.runtime.green_asking import left_behind
+
+        left = left_behind(os.getpid(), {*self._spared(), control.thinker_pid})
+        if left and not self._said_left:
+            self._said_left = True
+            self._say(f"lowtide: {len(left)} processes of the command have not left with it (pid {left[0]}); "
+                      "it is started again once they have")  # fmt: skip
+        return not left or control.is_late
 
     def _spawn(self, command: Sequence[str], env: dict[str, str], mask: Iterable[int]) -> _Job:
-        if self._control is None:
-            return self._spawn_job(command, env, mask)
+        control = self._control
         try:
             started_ns = time.time_ns()
-            pid = start_once(command, env, mask, os.path.join(self._header.journal_dir, BEGUN))
-        except OSError as error:
+            if control is None:
+                return _Job(spawn_job(command, env, mask), started_ns)
+            started = self._start_once(control, command, env, mask)
+        except CannotStartError:
             self._abandon()
-            raise CannotStartError(f"{command[0]}: {error.strerror or error}", 126) from error
-        self._control.started(pid, self._spared())
-        return _Job(pid, started_ns)
+            raise
+        except FileExistsError as error:
+            self._abandon()
+            raise TakenOverError(self._header.run_id) from error
+        except OSError as error:
+            if control is None or not control.acting.n_starts:
+                self._abandon()
+                raise CannotStartError(f"{command[0]}: {error.strerror or error}", 126) from error
+            self._say(f"lowtide: {command[0]}: {error.strerror or error}")
+            started = Started(-1)
+        control.acting.spare(self._spared())
+        control.started(started.pid)
+        return _Job(started.pid, started_ns, started.keeper, status=None if started.pid > 0 else 126 << 8)
+
+    def _start_once(
+        self, control: Control, command: Sequence[str], env: dict[str, str], mask: Iterable[int]
+    ) -> Started:
+        acting, keeping = control.acting, None
+        if acting.keeps and self._reaper:
+            keeping = Keeping(acting.left_file, os.path.join(self._header.journal_dir, "lock"))
+        return start_once(command, acting.env(env), mask, acting.begun, keeping=keeping, group=acting.group)
 
     def _spared(self) -> list[int]:
         return [] if self._recorder is None else [self._recorder.pid]
-
-    def _spawn_job(self, command: Sequence[str], env: dict[str, str], mask: Iterable[int]) -> _Job:
-        defaults = [signal.SIGPIPE, signal.SIGXFSZ]
-        started_ns = time.time_ns()
-        argv = list(command)
-        try:
-            try:
-                pid = os.posix_spawnp(argv[0], argv, env, setsigmask=mask, setsigdef=defaults)
-            except OSError as error:
-                if error.errno != errno.ENOEXEC:
-                    raise
-                argv = ["/bin/sh", _which(argv[0]), *argv[1:]]  # a script without #!, as shells do
-                pid = os.posix_spawn(argv[0], argv, env, setsigmask=mask, setsigdef=defaults)
-        except OSError as error:
-            self._abandon()
-            missing = error.errno in (errno.ENOENT, errno.ENOTDIR)
-            what = "not found" if missing else f"cannot be executed ({error.strerror})"
-            raise CannotStartError(f"{command[0]}: {what}", 127 if missing else 126) from error
-        return _Job(pid, started_ns)
 
     def _wait(self, job: _Job, waited: set[int]) -> None:
         """Wait for the job to end, passing signals on and keeping a recorder alive."""
         if self._control is not None:
             self._steer(self._control, job)
         while job.status is None:
-            number, from_terminal = _next_signal(waited)
+            number, from_terminal = next_signal(waited)
             if number == signal.SIGCHLD:
                 self._reap(job)
             elif number == signal.SIGALRM:
@@ -205,28 +274,38 @@ class Supervisor:
 
     def _pass_on(self, job: _Job, number: int, from_terminal: bool) -> None:
         """Send a signal to the job; one that is frozen is thawed first, so that it hears it."""
-        name = signal.Signals(number).name
-        if self._control is not None and self._control.is_frozen:
-            if name in ("SIGCONT", "SIGWINCH"):
-                return  # neither wakes half a job
-            self._control.release()
-        elif self._control is not None and name in _ENDING:
-            self._control.release()  # who is to end is not to be paused any more
-        if not (from_terminal and name in _FROM_TERMINAL):
-            _send(job.pid, number)  # the terminal's own go to the job without us
+        name, control = signal.Signals(number).name, self._control
+        if control is not None and control.is_frozen and name in ("SIGCONT", "SIGWINCH"):
+            return  # neither wakes half a job
+        if control is not None and name in ENDING:
+            control.interrupted()  # who is to end is not to be paused or started again
+        elif control is not None and control.is_frozen:
+            control.release()
+        if not (from_terminal and name in FROM_TERMINAL):
+            send(job.pid, number)  # the terminal's own go to the job without us
 
     def _steer(self, control: Control, job: _Job) -> None:
         """Let the controller do what is due, and be woken when it wants to be."""
         if job.status is not None:
             return
-        control.spare(job.pid, self._spared())
+        control.acting.spare(self._spared())
         control.poll()
+        self._spare(control.thinker_pid)
+        self._set_alarm(control)
+
+    def _set_alarm(self, control: Control) -> None:
         waits_s = [wait_s for wait_s in (control.wait_s(),) if wait_s is not None]
         if self._recorder is None:
             waits_s.append(max(0.01, self._next_restart - time.monotonic()))
         signal.setitimer(signal.ITIMER_REAL, min(waits_s, default=0.0))
 
-    def _reap(self, job: _Job) -> None:
+    def _spare(self, pid: int) -> None:
+        """Tell the recorder, and each that follows it, that a child is not the job's."""
+        if pid > 0 and self._recorder is not None and self._told != (pid, self._writer):
+            self._told = pid, self._writer
+            self._tell(f"spare {pid}")
+
+    def _reap(self, job: _Job | None) -> None:
         while True:
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
@@ -234,15 +313,38 @@ class Supervisor:
                 return
             if pid == 0:
                 return
-            if pid == job.pid:
-                job.status, job.usage, job.ended_ns = status, usage, time.time_ns()
+            if job is not None and pid in (job.pid, job.keeper):
+                self._job_left(job, pid, status, usage)
             elif self._recorder is not None and pid == self._recorder.pid:
                 self._reaped_ns += round((usage.ru_utime + usage.ru_stime) * 1e9)
                 self._recorder.close()
                 self._recorder = None
                 self._plan_restart()
-            elif self._control is not None:
-                self._control.reaped(pid)
+            elif self._control is not None and self._control.reaped(pid):
+                self._leave_out(round((usage.ru_utime + usage.ru_stime) * 1e9))
+
+    def _job_left(self, job: _Job, pid: int, status: int, usage: resource.struct_rusage) -> None:
+        """Take note of how a job left, from its keeper where it has one that was not killed."""
+        acting = None if self._control is None else self._control.acting
+        used = Used.of(usage)
+        if pid == job.keeper:
+            left = read_left(self._header.journal_dir, n_begun(self._header.journal_dir))
+            job.keeper = -1
+            if left is None:
+                return  # somebody killed it, and the job is ours now
+            status, used = left.status, Used(left.cpu_s, left.maxrss, left.inblock, left.oublock)
+        elif acting is not None and acting.keeps:
+            try:
+                write_left(acting.left_file, started_ns=job.begun_ns, status=status, usage=usage)
+            except OSError as error:
+                self._say(f"lowtide: {acting.left_file} cannot be written ({error.strerror})")
+        job.status, job.ended_ns = status, time.time_ns()
+        self._used.append(used)
+
+    def _leave_out(self, cpu_ns: int) -> None:
+        """Keep the CPU time of a child that decided out of the run's: we have waited for it."""
+        self._reaped_ns += cpu_ns
+        self._tell(f"reaped {cpu_ns}")
 
     def _plan_restart(self) -> None:
         """At once the first few times, then every second, so that a recorder that cannot live is no storm."""
@@ -285,26 +387,25 @@ class Supervisor:
         if self._control is not None:
             self._control.finish()
         code = os.waitstatus_to_exitcode(job.status or 0)
-        usage = job.usage
-        own = resource.getrusage(resource.RUSAGE_SELF)
+        own, used = resource.getrusage(resource.RUSAGE_SELF), Used.sum(self._used)
         # The kernel hands our own peak down to a spawned child, so only a larger one is the command's.
-        is_own = usage.ru_maxrss <= own.ru_maxrss
+        is_own = used.maxrss <= own.ru_maxrss
         telemetry = Telemetry(
-            cpu_seconds=usage.ru_utime + usage.ru_stime,
-            peak_memory_bytes=None if is_own else usage.ru_maxrss * _RU_MAXRSS_BYTES,
-            disk_read_bytes=usage.ru_inblock * 512,
-            disk_write_bytes=usage.ru_oublock * 512,
+            cpu_seconds=used.cpu_s,
+            peak_memory_bytes=None if is_own else used.maxrss * _RU_MAXRSS_BYTES,
+            disk_read_bytes=used.inblock * 512,
+            disk_write_bytes=used.oublock * 512,
         )
         return RunEnd(
-            started_ns=job.started_ns,
-            ended_ns=(ended_ns := max(job.ended_ns, job.started_ns + 1)),
+            started_ns=(started_ns := self._first_ns or job.started_ns),
+            ended_ns=(ended_ns := max(job.ended_ns, started_ns + 1)),
             exit_code=code if code >= 0 else None,
             signal=-code if code < 0 else None,
             telemetry=telemetry,
             counts=counts_of(self._header.journal_dir),
             plan=None
             if self._control is None
-            else self._control.plan(started_ns=job.started_ns, ended_ns=ended_ns),
+            else self._control.plan(started_ns=started_ns, ended_ns=ended_ns),
         )
 
     def _note_end(self, end: RunEnd) -> None:
@@ -330,57 +431,17 @@ class Supervisor:
     def _abandon(self) -> None:
         """End the recorder of a command that never started."""
         if self._recorder is not None:
-            _send(self._recorder.pid, signal.SIGKILL)
+            send(self._recorder.pid, signal.SIGKILL)
             self._recorder.close()
             self._recorder = None
 
 
-def _reap_children(tell: Callable[[int], None]) -> None:
-    """Wait for all children that have ended, before there is a job."""
-    while True:
-        try:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            return
-        tell(pid)
+def _ended(status: int) -> _Job:
+    """Return the end of a command that no process is left of."""
+    now_ns = time.time_ns()
+    return _Job(-1, now_ns, status=status, ended_ns=now_ns)
 
 
-def _next_signal(waited: set[int]) -> tuple[int, bool]:
-    """Wait for a signal; return its number and whether the kernel sent it (a key, a closed terminal)."""
-    if hasattr(signal, "sigwaitinfo"):
-        info = signal.sigwaitinfo(waited)
-        return info.si_signo, info.si_code > 0
-    number = signal.sigwait(waited)
-    return number, signal.Signals(number).name in _FROM_TERMINAL and sys.stdin.isatty()
-
-
-def _drop_pending(waited: set[int]) -> None:
-    """Forget signals meant for a command that has ended, and the alarm for a recorder nobody needs now."""
-    signal.setitimer(signal.ITIMER_REAL, 0.0)
-    while pending := signal.sigpending() & waited:
-        signal.sigwait(pending)
-
-
-def _send(pid: int, number: int) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return  # it has ended meanwhile; its end is about to be reaped
-
-
-def _become_reaper() -> bool:
-    """Adopt orphans of the job's tree, so that their CPU time is seen; Linux only."""
-    if not sys.platform.startswith("linux"):
-        return False
-    import ctypes
-
-    libc = ctypes.CDLL(None, use_errno=True)
-    return bool(libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
-
-
-def _which(command: str) -> str:
-    import shutil
-
-    return shutil.which(command) or command
+def _writers_before(journal_dir: str) -> int:
+    """Return how many recorders a run has had: the next one's journal is to be another's."""
+    return sum(name.startswith("w") and name.endswith(".log") for name in os.listdir(journal_dir))

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lowtide.errors import SeriesError
-from lowtide.series.blocks import in_blocks, increases
+from lowtide.series.blocks import in_blocks, increases, widths_s
 from lowtide.series.steps import FloatArray, IntArray
 from lowtide.units import NS_PER_S
 
@@ -88,26 +88,36 @@ def counter_rates(
     >>> counter_rates(t, np.array([90, 98, 5]), scale=1.0, modulus=100, max_rate=20.0).values.tolist()
     [8.0, 7.0]
     """
-    t, counts = _without(_is_missing, t_ns, raw)
+    t, counts = (t_ns, raw) if not _any_missing(raw) else _without(_is_missing, t_ns, raw)
     _check_order(t, "counter")
-    rates, breaks = np.empty(len(t) - 1), []
+    rates, breaks, durations_s = np.empty(len(t) - 1), [], widths_s(t)
     for part in in_blocks(len(rates)):
         ends = slice(part.start, part.stop + 1)
-        rates[part], found = _block_rates(t[ends], counts[ends], scale, modulus, max_rate)
+        duration_s, out = durations_s[part], rates[part]
+        found = _block_rates(t[ends], counts[ends], duration_s, scale, modulus, max_rate, out=out)
         breaks += found
     return Rates(t, rates, tuple(sorted(breaks)))
 
 
 def _block_rates(
-    t: IntArray, counts: IntArray, scale: float, modulus: int | None, max_rate: float | None
-) -> tuple[FloatArray, list[Break]]:
-    duration_s = np.diff(t) / NS_PER_S
-    delta = np.diff(counts).astype(np.float64)
+    t: IntArray,
+    counts: IntArray,
+    duration_s: FloatArray,
+    scale: float,
+    modulus: int | None,
+    max_rate: float | None,
+    *,
+    out: FloatArray,
+) -> list[Break]:
+    """Write the rates of some steps to `out`; return what happened in them."""
+    steps = np.diff(counts)
+    if not (steps.size and steps.min() < 0):
+        np.multiply(steps, scale, out=out)
+        np.divide(out, duration_s, out=out)
+        if _is_plain(out, duration_s, scale, modulus, max_rate):
+            return []
+    delta = steps.astype(np.float64)
     fell = delta < 0
-    if not fell.any():
-        rates = delta * scale / duration_s
-        if _is_plain(rates, duration_s, scale, modulus, max_rate):
-            return rates, []
     if modulus is not None:
         delta = np.where(fell, delta + modulus, delta)
     rates = delta * scale / duration_s
@@ -127,8 +137,8 @@ def _block_rates(
         ("ambiguous", ambiguous),
         ("impossible", impossible),
     )
-    found = [Break(int(t[i]), int(t[i + 1]), kind) for kind, mask in kinds for i in np.flatnonzero(mask)]
-    return rates, found
+    out[:] = rates
+    return [Break(int(t[i]), int(t[i + 1]), kind) for kind, mask in kinds for i in np.flatnonzero(mask)]
 
 
 def _is_plain(
@@ -143,6 +153,10 @@ def _is_plain(
 
 def _is_missing(raw: IntArray) -> npt.NDArray[np.bool_]:
     return np.asarray(raw == MISSING, dtype=np.bool_)
+
+
+def _any_missing(raw: IntArray) -> bool:
+    return any(int(raw[part].min()) == MISSING for part in in_blocks(len(raw)))
 
 
 def _without(

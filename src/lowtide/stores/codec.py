@@ -11,6 +11,7 @@ import os
 import types
 import typing
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from lowtide.errors import DataFileError, StoreError
@@ -53,7 +54,9 @@ def _decode(kind: Any, plain: Any, path: str, where: str) -> Any:
     if origin in (Union, types.UnionType):
         if plain is None and type(None) in args:
             return None
-        return _decode(next(arg for arg in args if arg is not type(None)), plain, path, where)
+        kinds = [arg for arg in args if arg is not type(None)]
+        fitting = [arg for arg in kinds if dataclasses.is_dataclass(arg) == isinstance(plain, dict)]
+        return _decode((fitting or kinds)[0], plain, path, where)
     if isinstance(origin, type) and issubclass(origin, Mapping):
         if not isinstance(plain, dict):
             raise DataFileError(f"{where} should be an object, got {plain!r}", path=path)
@@ -83,10 +86,16 @@ def _decode_tuple(args: tuple[Any, ...], plain: Any, path: str, where: str) -> t
     )
 
 
+@cache
+def _hints(cls: Any) -> dict[str, Any]:
+    """Return the types of a dataclass's fields; finding them out costs more than decoding one."""
+    return typing.get_type_hints(cls)
+
+
 def _decode_dataclass(cls: Any, plain: Any, path: str, where: str) -> Any:
     if not isinstance(plain, dict):
         raise DataFileError(f"{where} should be an object, got {plain!r}", path=path)
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     given = {}
     for field in dataclasses.fields(cls):
         if field.name in plain:

@@ -16,6 +16,7 @@ import numpy as np
 from lowtide.errors import StoreError
 from lowtide.series.steps import IntArray
 from lowtide.stores.codec import write_bytes
+from lowtide.stores.merging import rows_name
 from lowtide.stores.segments import COLUMN, PackedSegment, Segment, framed, open_segment, read_column
 
 __all__ = ["LEAST", "ROWS", "compact", "encode_columns"]
@@ -57,8 +58,13 @@ def compact(folder: str) -> int:
 
 def _compact_writer(folder: str, writer: str, parts: Sequence[tuple[str, PackedSegment]]) -> int:
     batch: list[tuple[str, PackedSegment]] = []
-    gone, n_rows = 0, 0
-    for part in sorted(parts, key=lambda part: part[1].first_seq):
+    gone, n_rows, end = 0, 0, 0
+    for part in sorted(parts, key=lambda part: (part[1].first_seq, -part[1].n_rows)):
+        if part[1].first_seq + part[1].n_rows <= end:  # a merging was killed before this one was removed
+            os.unlink(os.path.join(folder, part[0]))
+            gone += 1
+            continue
+        end = part[1].first_seq + part[1].n_rows
         follows = not batch or part[1].first_seq == batch[-1][1].first_seq + batch[-1][1].n_rows
         if batch and (not follows or n_rows + part[1].n_rows > ROWS):
             gone += _join(folder, writer, batch)
@@ -73,7 +79,7 @@ def _join(folder: str, writer: str, batch: Sequence[tuple[str, PackedSegment]]) 
     if len(batch) < 2:
         return 0
     segments = [segment for _, segment in batch]
-    name = f"{writer}-rows{segments[0].first_seq:09d}.seg"
+    name = rows_name(writer, segments[0].first_seq)
     write_bytes(os.path.join(folder, name), encode_columns(segments))
     for old, _ in batch:
         if old != name:

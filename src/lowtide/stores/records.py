@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final, TypeVar
 
 import numpy as np
 
 from lowtide.errors import NothingRecordedError, StoreError
 from lowtide.model.record import Event, Gap, Marks, Readings, Record, RunEnd, RunHeader
+from lowtide.series.blocks import in_blocks, side_by_side
 from lowtide.series.steps import IntArray
 from lowtide.stores.journal import iter_files, read_journal
 from lowtide.stores.ledger import MARKS_FILE, Ledger
 from lowtide.stores.marks import read_marks
-from lowtide.stores.rows import Ticks, by_writer, in_order, readings_of, side_by_side
+from lowtide.stores.rows import Ticks, by_writer, in_order, readings_of
 from lowtide.stores.segments import PackedSegment, Segment, encode_segment, open_segment
 
-__all__ = ["read_record", "segment_hashes"]
+__all__ = ["read_record", "segment_hashes", "while_merging"]
 
 _CLOCK_STEP_S: Final = 0.1
 _SUSPEND_NS: Final = 500_000_000
 _GAP_INTERVALS: Final = 3.0
 _LEAST_GAP_S: Final = 2.5
+_TRIES: Final = 3
+T = TypeVar("T")
 
 
 def segment_hashes(ledger: Ledger, run_id: str) -> dict[str, str]:
@@ -38,13 +42,32 @@ def segment_hashes(ledger: Ledger, run_id: str) -> dict[str, str]:
         for name, digest in segment_hashes(ledger, rank_id).items():
             hashes[f"{place}/{name}" if name == MARKS_FILE else f"{place}/journal/{name}"] = digest
     folder = ledger.segments_dir(run_id)
-    paths = {name: os.path.join(folder, name) for name in _names(folder) if name.endswith(".seg")}
-    marks = os.path.join(ledger.run_dir(run_id), MARKS_FILE)
-    if os.path.exists(marks):
-        paths[MARKS_FILE] = marks
-    size = sum(os.path.getsize(path) for path in paths.values())
-    found = side_by_side(_sha256, list(paths.values()), size)
-    return {**hashes, **dict(zip(paths, found, strict=True))}
+
+    def hashed() -> dict[str, str]:
+        paths = {name: os.path.join(folder, name) for name in _names(folder) if name.endswith(".seg")}
+        marks = os.path.join(ledger.run_dir(run_id), MARKS_FILE)
+        if os.path.exists(marks):
+            paths[MARKS_FILE] = marks
+        size = sum(os.path.getsize(path) for path in paths.values())
+        return dict(zip(paths, side_by_side(_sha256, list(paths.values()), size), strict=True))
+
+    return {**hashes, **while_merging(hashed)}
+
+
+def while_merging(work: Callable[[], T]) -> T:
+    """Return what some work finds in a folder of segments; done again when one of them has been merged meanwhile.
+
+    A recorder merges once an hour, so more than one time more means that something else takes files away.
+
+    Raises
+    ------
+    FileNotFoundError
+        If files vanish again and again.
+    """
+    for _ in range(_TRIES):
+        with contextlib.suppress(FileNotFoundError):
+            return work()
+    return work()
 
 
 def _sha256(path: str) -> str:
@@ -58,9 +81,12 @@ def _names(folder: str) -> list[str]:
 
 def _sealed(ledger: Ledger, run_id: str) -> tuple[list[PackedSegment], list[Event]]:
     folder = ledger.segments_dir(run_id)
-    paths = [os.path.join(folder, name) for name in _names(folder) if name.endswith(".seg")]
-    size = sum(os.path.getsize(path) for path in paths if os.path.exists(path))
-    found = side_by_side(_open, paths, size)
+
+    def opened() -> list[PackedSegment | str]:
+        paths = [os.path.join(folder, name) for name in _names(folder) if name.endswith(".seg")]
+        return side_by_side(_open, paths, sum(os.path.getsize(path) for path in paths))
+
+    found = while_merging(opened)
     problems = [Event(t_ns=0, kind="damaged", detail=item) for item in found if isinstance(item, str)]
     return [item for item in found if isinstance(item, PackedSegment)], problems
 
@@ -70,6 +96,8 @@ def _open(path: str) -> PackedSegment | str:
     try:
         with open(path, "rb") as file:
             return open_segment(file.read(), path=path)
+    except FileNotFoundError:
+        raise
     except (StoreError, OSError) as error:
         return str(error)
 
@@ -89,22 +117,43 @@ def _journaled(folder: str) -> list[PackedSegment]:
     return found
 
 
-def _tick_gaps(t_ns: IntArray, boot_offset: IntArray, wall_offset: IntArray, interval_s: float) -> list[Gap]:
+def _tick_gaps(
+    boot_ns: IntArray, wall_ns: int, boot_offset: IntArray, wall_offset: IntArray, interval_s: float
+) -> list[Gap]:
+    """Return the gaps between readings; `wall_ns` turns boot time into wall time."""
     step_s = {i: (int(wall_offset[i + 1]) - int(wall_offset[i])) / 1e9 for i in _changes(wall_offset)}
     suspended = [
         i for i in _changes(boot_offset) if int(boot_offset[i + 1]) - int(boot_offset[i]) > _SUSPEND_NS
     ]
     longest_s = max(_GAP_INTERVALS * interval_s, _LEAST_GAP_S)
-    silent = np.setdiff1d(np.flatnonzero(np.diff(t_ns) / 1e9 > longest_s), suspended)
-    return [
+    silent = sorted(set(_longer_than(longest_s, boot_ns)) - set(suspended))
+    found = [
         *(
-            _gap(t_ns, i, "clock", f"the wall clock stepped by {step:+.1f} s")
+            (i, "clock", f"the wall clock stepped by {step:+.1f} s")
             for i, step in step_s.items()
             if abs(step) > _CLOCK_STEP_S
         ),
-        *(_gap(t_ns, i, "all", "suspended") for i in suspended),
-        *(_gap(t_ns, i, "gauges", "no readings") for i in silent),
+        *((i, "all", "suspended") for i in suspended),
+        *((i, "gauges", "no readings") for i in silent),
     ]
+    return [
+        Gap(
+            start_ns=int(boot_ns[i]) + wall_ns,
+            end_ns=int(boot_ns[i + 1]) + wall_ns,
+            channel=channel,
+            reason=reason,
+        )
+        for i, channel, reason in found
+    ]
+
+
+def _longer_than(longest_s: float, boot_ns: IntArray) -> list[int]:
+    """Return the places of readings after which the next one came too late."""
+    places: list[int] = []
+    for part in in_blocks(len(boot_ns) - 1):
+        late = np.diff(boot_ns[part.start : part.stop + 1]) / 1e9 > longest_s
+        places += (part.start + np.flatnonzero(late)).tolist()
+    return places
 
 
 def _changes(offset_ns: IntArray) -> list[int]:
@@ -114,20 +163,16 @@ def _changes(offset_ns: IntArray) -> list[int]:
     return np.flatnonzero(offset_ns[1:] != offset_ns[:-1]).tolist()
 
 
-def _gap(t_ns: IntArray, i: Any, channel: str, reason: str) -> Gap:
-    return Gap(start_ns=int(t_ns[i]), end_ns=int(t_ns[i + 1]), channel=channel, reason=reason)
-
-
-def _edge_gaps(t_ns: IntArray, end: RunEnd | None, interval_s: float) -> list[Gap]:
+def _edge_gaps(first_ns: int, last_ns: int, end: RunEnd | None, interval_s: float) -> list[Gap]:
     """Return what of the command's life lies before the first or after the last reading."""
     if end is None or not end.observed:
         return []
     slack_ns = int(interval_s * 1e9)
     gaps = []
-    if end.started_ns < t_ns[0] - slack_ns:
-        gaps.append(Gap(start_ns=end.started_ns, end_ns=int(t_ns[0]), channel="all", reason="not recorded"))
-    if end.ended_ns > t_ns[-1] + slack_ns:
-        gaps.append(Gap(start_ns=int(t_ns[-1]), end_ns=end.ended_ns, channel="all", reason="not recorded"))
+    if end.started_ns < first_ns - slack_ns:
+        gaps.append(Gap(start_ns=end.started_ns, end_ns=first_ns, channel="all", reason="not recorded"))
+    if end.ended_ns > last_ns + slack_ns:
+        gaps.append(Gap(start_ns=last_ns, end_ns=end.ended_ns, channel="all", reason="not recorded"))
     return gaps
 
 
@@ -194,15 +239,18 @@ def record_from(
     path: str,
 ) -> Record:
     """Return the record held by segments, of one machine and one run or rank."""
+    if not segments and problems:
+        damage = "; ".join(problem.detail for problem in problems)
+        raise NothingRecordedError(f"run {header.run_id}: none of its readings can be read: {damage}")
     if not segments:
         raise NothingRecordedError(f"run {header.run_id} holds no readings ({path})")
     writers = [Ticks(group) for group in by_writer(segments)]
     wall_offset_ns = int(writers[-1].wall_offset_ns[-1])
     boot_ns, boot_offset, wall_offset = in_order(writers)
-    t_ns = boot_ns + wall_offset_ns
+    first_ns, last_ns = int(boot_ns[0]) + wall_offset_ns, int(boot_ns[-1]) + wall_offset_ns
     gaps = [
-        *_tick_gaps(t_ns, boot_offset, wall_offset, header.interval_s),
-        *_edge_gaps(t_ns, end, header.interval_s),
+        *_tick_gaps(boot_ns, wall_offset_ns, boot_offset, wall_offset, header.interval_s),
+        *_edge_gaps(first_ns, last_ns, end, header.interval_s),
     ]
     readings: Mapping[str, Readings] = readings_of(writers, wall_offset_ns, path)
     return Record(
@@ -210,9 +258,9 @@ def record_from(
         readings=readings,
         events=(*problems, *_events(segments)),
         gaps=tuple(sorted(gaps, key=lambda gap: gap.start_ns)),
-        n_readings=len(t_ns),
-        start_ns=int(t_ns[0]),
-        end_ns=max(int(t_ns[-1]), int(t_ns[0]) + 1),
+        n_readings=len(boot_ns),
+        start_ns=first_ns,
+        end_ns=max(last_ns, first_ns + 1),
         end=end,
     )
 

@@ -5,37 +5,23 @@ Channels of one writer were read at the same instants, so instants are made and 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 
 from lowtide.model.hardware import Channel
 from lowtide.model.record import Readings
-from lowtide.series.blocks import increases
+from lowtide.series.blocks import increases, side_by_side
 from lowtide.series.steps import IntArray
 from lowtide.stores.codec import from_plain
 from lowtide.stores.segments import PackedSegment, Segment, read_column
 
-__all__ = ["Ticks", "by_writer", "in_order", "readings_of", "side_by_side"]
+__all__ = ["Ticks", "by_writer", "in_order", "readings_of"]
 
 _HELD: Final = ("shares", "claims")
 _LEAST_HELD: Final = 10_000
-_LARGE: Final = 1_000_000
-_T = TypeVar("_T")
-_R = TypeVar("_R")
-
-
-def side_by_side(work: Callable[[_T], _R], items: Sequence[_T], size: int) -> list[_R]:
-    """Return some work on each item; on all cores where there is much of it."""
-    if size < _LARGE:
-        return [work(item) for item in items]
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # zlib and numpy let go of the interpreter
-        return list(pool.map(work, items))
 
 
 class Ticks:
@@ -47,7 +33,9 @@ class Ticks:
         self._n_rows = sum(segment.n_rows for segment in segments)
         self.channels = segments[0].channels
         self.boot_offset_ns = self._column(1)
-        self.boot_ns = self._column(0) + self.boot_offset_ns
+        self.boot_ns = np.add(
+            clock := self._column(0), self.boot_offset_ns, out=clock if clock.base is None else None
+        )
         self.wall_offset_ns = self._column(2)
 
     def columns(self) -> list[IntArray]:
@@ -97,6 +85,10 @@ class _Line:
             order = np.argsort(t_ns, kind="stable")
             self._order = order[np.concatenate([[True], np.diff(t_ns[order]) > 0])]
         self.t_ns: IntArray = t_ns if self._order is None else t_ns[self._order]
+        if self.t_ns.base is None:
+            self.t_ns.flags.writeable = (
+                False  # shared by its channels: what is found out about it holds for all
+            )
 
     def words(self, columns: Sequence[IntArray]) -> IntArray:
         """Return the words of a channel at the instants."""

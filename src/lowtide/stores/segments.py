@@ -39,13 +39,16 @@ __all__ = [
     "encode_segment",
     "framed",
     "open_segment",
+    "pack_steps",
     "read_column",
+    "unpack_steps",
 ]
 
 MAGIC: Final = b"LTSEG2\n"
 COLUMN: Final = struct.Struct("<qqB")
 """What a column begins with: first word, least difference, number of planes."""
 _MASK: Final = 2**64 - 1
+_WORD_BYTES: Final = 8
 _N_CLOCKS: Final = 3
 _EVENT_KEYS: Final = ("t_ns", "kind", "channel", "detail")
 
@@ -98,14 +101,14 @@ class PackedSegment:
 
     def constant(self, i: int) -> int | None:
         """Return the word that column `i`, the three clocks first, holds in every row; None where it changes."""
-        first, least, n_planes = COLUMN.unpack_from(self.blocks[i])
+        first, least, n_planes = _begin(self.blocks[i])
         return None if n_planes or (least and self.n_rows > 1) else first
 
     def read(self, i: int, out: IntArray) -> None:
         """Unpack column `i`, the three clocks first, to `out`, int64 of shape (n_rows,)."""
         import numpy as np
 
-        first, least, n_planes = COLUMN.unpack_from(self.blocks[i])
+        first, least, n_planes = _begin(self.blocks[i])
         out[:1], out[1:] = first, least
         if n_planes:
             out[1:] += _planes(self.blocks[i][COLUMN.size :], n_planes, self.n_rows - 1)
@@ -113,7 +116,7 @@ class PackedSegment:
 
     def first(self, i: int) -> int:
         """Return the first word of column `i`, the three clocks first."""
-        return int(COLUMN.unpack_from(self.blocks[i])[0])
+        return _begin(self.blocks[i])[0]
 
     def unpacked(self) -> Segment:
         """Return the segment with all its columns unpacked."""
@@ -134,11 +137,32 @@ class PackedSegment:
         )
 
 
+def _begin(block: memoryview) -> tuple[int, int, int]:
+    """Return a column's first word, least difference and number of planes."""
+    try:
+        first, least, n_planes = COLUMN.unpack_from(block)
+    except struct.error as error:
+        raise StoreError(f"a column of a segment is damaged: {error}") from error
+    if n_planes > _WORD_BYTES:
+        raise StoreError(f"a column of a segment is damaged: {n_planes} bytes in a word of 8")
+    return first, least, n_planes
+
+
+def _inflated(block: memoryview, n_bytes: int) -> bytes:
+    try:
+        raw = zlib.decompress(block, bufsize=max(1, n_bytes))
+    except zlib.error as error:
+        raise StoreError(f"a column of a segment is damaged: {error}") from error
+    if len(raw) != n_bytes:
+        raise StoreError(f"a column of a segment is damaged: {len(raw)} bytes where {n_bytes} belong")
+    return raw
+
+
 def _planes(block: memoryview, n_planes: int, n: int) -> IntArray:
     """Return the words of byte planes, as narrow as they can be."""
     import numpy as np
 
-    raw = zlib.decompress(block, bufsize=n_planes * n)
+    raw = _inflated(block, n_planes * n)
     width = next(width for width in (1, 2, 4, 8) if width >= n_planes)
     words = np.zeros((n, width), dtype=np.uint8)
     for plane in range(n_planes):
@@ -177,14 +201,35 @@ def framed(header: dict[str, Any], columns: Iterable[bytes]) -> bytes:
 
 
 def _pack(column: Sequence[int]) -> bytes:
-    steps = [((after - before + 2**63) & _MASK) - 2**63 for before, after in pairwise(column)]
+    return pack_steps(column[0], [_signed(after - before) for before, after in pairwise(column)])
+
+
+def _signed(word: int) -> int:
+    """Return an integer modulo 2**64, as one with a sign."""
+    return ((word + 2**63) & _MASK) - 2**63
+
+
+def pack_steps(first: int, steps: Sequence[int]) -> bytes:
+    """Return a column by its first word and the differences of the following ones, each as an int64."""
     least, most = min(steps, default=0), max(steps, default=0)
     n_planes = ((most - least).bit_length() + 7) // 8
-    begin = COLUMN.pack(column[0], least, n_planes)
+    begin = COLUMN.pack(first, least, n_planes)
     if not n_planes:
         return begin
     raw = struct.pack(f"<{len(steps)}Q", *(step - least for step in steps))
     return begin + zlib.compress(b"".join(raw[plane::8] for plane in range(n_planes)), 6)
+
+
+def unpack_steps(block: memoryview, n_rows: int) -> tuple[int, list[int]]:
+    """Return a packed column's first word and the differences of the following ones, without numpy."""
+    first, least, n_planes = _begin(block)
+    n = n_rows - 1
+    if not n_planes:
+        return first, [least] * n
+    raw, words = _inflated(block[COLUMN.size :], n_planes * n), bytearray(_WORD_BYTES * n)
+    for plane in range(n_planes):
+        words[plane::8] = raw[plane * n : (plane + 1) * n]
+    return first, [least + step for step in struct.unpack(f"<{n}Q", words)]
 
 
 def open_segment(data: bytes, *, path: str) -> PackedSegment:
@@ -198,9 +243,16 @@ def open_segment(data: bytes, *, path: str) -> PackedSegment:
     body = memoryview(data)[:-4]
     if not data.startswith(MAGIC) or struct.pack("<I", zlib.crc32(body)) != data[-4:]:
         raise StoreError(f"{path} is damaged: its contents do not fit their own checksum")
-    blocks = _blocks(body)
-    header = json.loads(zlib.decompress(next(blocks)))
-    return PackedSegment(**header, blocks=list(blocks))
+    try:
+        head, *blocks = _blocks(body)
+        header = json.loads(zlib.decompress(head))
+        segment = PackedSegment(**header, blocks=blocks)
+        fits = segment.n_rows > 0 and len(blocks) == _N_CLOCKS + len(segment.channels)
+    except (struct.error, zlib.error, ValueError, TypeError, RecursionError) as error:
+        raise StoreError(f"{path} is damaged: its header cannot be read ({error})") from error
+    if not fits:
+        raise StoreError(f"{path} is damaged: its header does not fit its columns")
+    return segment
 
 
 def decode_segment(data: bytes, *, path: str) -> Segment:

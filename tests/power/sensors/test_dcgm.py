@@ -100,3 +100,8 @@ def test_address_that_does_not_answer_is_said(url, message):
 
 def test_dcgm_keeps_the_door_s_promises(exporter):
     check_sensor(lambda: DcgmSensor(exporter.url))
+
+
+def test_without_an_address_it_is_not_configured():
+    with pytest.raises(SensorError, match=r"^not configured; set LOWTIDE_DCGM_URL="):
+        DcgmSensor("")

@@ -68,3 +68,8 @@ def test_address_that_is_none_is_said():
 def test_redfish_keeps_the_door_s_promises(serve):
     url = serve().url
     check_sensor(lambda: RedfishSensor(url))
+
+
+def test_without_an_address_it_is_not_configured():
+    with pytest.raises(SensorError, match=r"^not configured; set LOWTIDE_REDFISH_URL="):
+        RedfishSensor("")

@@ -41,8 +41,8 @@ def plan(
     if all(menu == menus[0] for menu in menus):
         unmoved = plan_unmoved(name, job, sites, window, menus[0], slot_s=slot_s)
         if unmoved is not None:
-            return replace(unmoved, executable=unmoved.executable and unmoved.zone == sites[0].zone)
+            return unmoved
     found_plan = search(name, job, sites, window, menus, slot_s=slot_s, executable=False)
     if isinstance(found_plan, Plan) and one_point and not found_plan.n_migrations:
-        return replace(found_plan, executable=found_plan.zone == sites[0].zone)
+        return replace(found_plan, executable=True)
     return found_plan

@@ -61,6 +61,8 @@ class DcgmSensor:
     name = "dcgm"
 
     def __init__(self, url: str, *, environ: Mapping[str, str] | None = None, period_s: float = 1.0) -> None:
+        if not url:
+            raise SensorError("not configured; set LOWTIDE_DCGM_URL=http://HOST:9400/metrics")
         if urlsplit(url).scheme not in ("http", "https"):
             raise SensorError(f"{url!r} is no address; set LOWTIDE_DCGM_URL=http://HOST:9400/metrics")
         self._url = url

@@ -65,6 +65,8 @@ class RedfishSensor:
         verify: bool = True,
         period_s: float = 5.0,
     ) -> None:
+        if not url:
+            raise SensorError(f"not configured; {_HELP}")
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SensorError(f"{url!r} is no address of a Redfish service; {_HELP}")
