@@ -103,7 +103,7 @@ class TestHolesAndDuplicates:
     @pytest.mark.parametrize("text", [WIDE.replace("310", "-310"), LONG.replace("310", "-310")])
     def test_negative_average_is_refused_with_its_line(self, write, text):
         with pytest.raises(
-            DataFileError, match=r"-310 g/kWh is negative, .* ask for basis='marginal'"
+            DataFileError, match=r"-310 g/kWh is negative, .* for marginal rates pass --basis marginal"
         ) as caught:
             read_intensity(write(text), zone="DE")
         assert caught.value.line == (3 if "FR\n" in text else 4)

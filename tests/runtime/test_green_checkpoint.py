@@ -72,6 +72,7 @@ def kept_plan() -> dict:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_planned_pauses_of_a_real_intensity_are_kept_and_billed(tmp_path):
     path = write_intensity(tmp_path / "i.csv", [100.0, 900.0, 900.0] * 10, step_s=3.0, since_s=-0.5)
     asked = ["--intensity", path, "--within", "60s", "--duration", "6s", "--pause", "checkpoint"]

@@ -143,6 +143,7 @@ def test_duration_is_learnt_from_three_finished_runs(tmp_path):
 # Waiting
 
 
+@pytest.mark.alone
 def test_start_waits_for_green_and_is_billed_against_its_promise(tmp_path):
     path = write_intensity(tmp_path / "i.csv", [800.0, 100.0, 800.0, 800.0], step_s=8.0)
     run = begin("--intensity", path, "--within", "25s", "--duration", "3s", "--", *job(tmp_path, 3.0))
@@ -250,6 +251,7 @@ def test_killed_while_waiting_is_taken_over_by_continue_and_started_once(tmp_pat
 # Pausing
 
 
+@pytest.mark.alone
 def test_run_with_five_pauses_keeps_its_plan_at_measured_power(tmp_path):
     path = write_intensity(tmp_path / "i.csv", [100.0, 500.0] * 12, step_s=6.0, since_s=-1.0)
     run = begin(
@@ -296,6 +298,7 @@ def test_with_scope_cgroup_the_kernel_freezes_a_group_of_the_job_s_own(tmp_path)
     wait_until(lambda: not Path(group).exists(), timeout_s=2.0)
 
 
+@pytest.mark.alone
 def test_pause_takes_effect_within_two_seconds_of_its_decision(tmp_path):
     run = frozen_run(tmp_path)
     pid = job_pid()

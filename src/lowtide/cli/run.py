@@ -15,6 +15,7 @@ from lowtide.runtime.prepare import RunOptions
 
 if TYPE_CHECKING:
     from lowtide.model.record import RunHeader
+    from lowtide.runtime.budget import BudgetAsked
     from lowtide.runtime.config import Config
     from lowtide.runtime.green import GreenAsked, GreenSpec
 
@@ -75,6 +76,15 @@ REFUSED = 125
     "--progress-pattern", metavar="REGEX", help="Where in it: one group for units done, one for all of them."
 )
 @click.option("--work-units", metavar="N", type=float, help="All of them, where the pattern has one group.")
+@click.option(
+    "--budget", metavar="G|KWH", help="What it may emit (5kg; grams by location) or draw (2kWh, before PUE)."
+)
+@click.option(
+    "--on-budget",
+    metavar="warn|checkpoint|stop",
+    help="At the budget: say so (warn, the default), ask it to save and leave for good (checkpoint), or end it with "
+    "SIGTERM (stop).",
+)
 @click.option("--history", metavar="FILE", help="Past intensity that a forecast is made from.")
 @click.option("--forecast", metavar="NAME|FILE", help="How, or a provider's forecasts (default: auto).")
 @click.option("--hold-allocation", is_flag=True, help="Wait even inside a batch allocation.")
@@ -93,12 +103,14 @@ def run(command: tuple[str, ...], **options: Any) -> int:
     """
     from lowtide.runtime.running import run_command
 
-    green = _green(options)
+    green, budget = _green(options), _budget(options)
     per, summary, name = options.pop("per"), options.pop("summary"), options.pop("name")
     tags, scope = options.pop("tags"), options.pop("scope")
     quiet, strict = options.pop("quiet"), options.pop("strict")
     dry, as_json, continued = options.pop("dry_run"), options.pop("as_json"), options.pop("continued")
     _check_usage(command, dry=dry, as_json=as_json, continued=continued, is_green=green.is_asked)
+    if continued is not None and (budget.text or budget.on):
+        raise click.UsageError("--continue RUN keeps the budget the run was started with")
     try:
         config = config_with(**options)
     except LowtideError as error:
@@ -118,6 +130,7 @@ def run(command: tuple[str, ...], **options: Any) -> int:
         strict=strict,
         say=_say,
         green=green,
+        budget=budget,
         plan_only=partial(_print_plan, config, as_json) if dry else None,
     )
 
@@ -136,6 +149,13 @@ def _green(options: dict[str, Any]) -> GreenAsked:
     return GreenAsked(
         when_green=options.pop("when") is not None, **{name: options.pop(name) for name in names}
     )
+
+
+def _budget(options: dict[str, Any]) -> BudgetAsked:
+    """Take what it may use out of the options."""
+    from lowtide.runtime.budget import BudgetAsked
+
+    return BudgetAsked(text=options.pop("budget"), on=options.pop("on_budget"))
 
 
 def _check_usage(

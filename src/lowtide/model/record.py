@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from lowtide.model.budget import Budget, BudgetReached
 from lowtide.model.grid_choice import GridChoice
 from lowtide.model.hardware import Channel
 from lowtide.model.machine import CpuPowerModel, Machine, MemoryPowerModel, RestModel
@@ -100,6 +101,8 @@ class RunHeader:
         For a run of several processes, how many the launcher starts.
     unread_sensors : tuple of str
         Sensors that were asked for by name and could not be read when it began, each with the reason.
+    budget : Budget or None
+        What it may emit or draw.
     """
 
     run_id: str
@@ -129,6 +132,7 @@ class RunHeader:
     rank: RankPlace | None = None
     n_ranks: int | None = None
     unread_sensors: tuple[str, ...] = ()
+    budget: Budget | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +193,8 @@ class RunEnd:
         Functional units counted by the job.
     plan : RunPlan or None
         For a run that was to run when green.
+    budget : BudgetReached or None
+        For a run that was seen to reach its budget.
     """
 
     started_ns: int
@@ -200,6 +206,7 @@ class RunEnd:
     counts: tuple[tuple[str, float], ...] = ()
     note: str = ""
     plan: RunPlan | None = None
+    budget: BudgetReached | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

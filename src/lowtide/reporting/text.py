@@ -9,6 +9,7 @@ from lowtide.model.ledger import EmissionsBill, EmissionsSet, EnergyBill, Entry
 from lowtide.model.pue import PueSteps
 from lowtide.model.record import Gap, Telemetry
 from lowtide.quantities import format_duration
+from lowtide.reporting.budget import budget_lines
 from lowtide.reporting.equivalences import equivalence_lines
 from lowtide.reporting.figures import data_size, energy, grams, percent, plain_number, range_of
 from lowtide.reporting.hardware import hardware_words
@@ -48,6 +49,7 @@ def show_text(view: RunView) -> str:
     entry = view.entry
     lines += bill_lines(entry, no_carbon=no_carbon_words(view), cpu_source=view.header.cpu_model.source)
     lines += [
+        *budget_lines(view.header.budget, view.end, entry),
         *_sci_lines(view, entry),
         *progress_lines(entry),
         *plan_lines(entry.plan),

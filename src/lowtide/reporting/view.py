@@ -11,6 +11,7 @@ from lowtide.model.ledger import EmissionsBill, Entry
 from lowtide.model.record import RunEnd, RunHeader, RunStatus
 from lowtide.model.run_plan import PlanBill
 from lowtide.quantities import format_instant
+from lowtide.reporting.budget import budget_plain
 from lowtide.reporting.progress import progress_plain
 
 __all__ = ["RunView", "emissions_plain", "no_score_words", "status_of", "view_plain"]
@@ -120,6 +121,7 @@ def view_plain(view: RunView) -> dict[str, Any]:
             "memory": _plain(header.memory_model),
             "rest": _plain(header.rest_model),
         },
+        "budget": budget_plain(header.budget, end, entry),
         "note": "" if end is None else end.note,
         "problems": _problems(view),
         "version": header.version,

@@ -245,6 +245,8 @@ def _end_of(journal_dir: str, header: RunHeader, ledger: Ledger) -> RunEnd:
             counts=counts,
             note="nothing recorded",
         )
+    from lowtide.runtime.budget_watch import budget_reached
+
     plan = plan_of(journal_dir, started_ns=record.start_ns, ended_ns=record.end_ns)
     vanished = os.path.exists(os.path.join(journal_dir, "vanished.json"))
     note = (
@@ -257,6 +259,7 @@ def _end_of(journal_dir: str, header: RunHeader, ledger: Ledger) -> RunEnd:
         counts=counts,
         note=note,
         plan=plan,
+        budget=budget_reached(journal_dir),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lowtide.model.record import RunHeader
     from lowtide.stores.ledger import Ledger
 
-__all__ = ["GreenAsked", "GreenSpec", "resolve"]
+__all__ = ["GreenAsked", "GreenSpec", "grace_s_of", "pause_signal_of", "resolve"]
 
 BOUNDS: Final = ("within", "deadline", "slack", "start_within")
 UNKNOWN_WORK_S: Final = 3600.0
@@ -62,8 +62,8 @@ class GreenAsked:
         """Whether the run is to wait for anything."""
         return self.when_green or any(getattr(self, name) is not None for name in BOUNDS)
 
-    def check_alone(self) -> None:
-        """Refuse options that say how to wait where nothing says how long.
+    def check_alone(self, allowed: Collection[str] = ()) -> None:
+        """Refuse options that say how to wait where nothing says how long; some mean something else too.
 
         Raises
         ------
@@ -79,7 +79,7 @@ class GreenAsked:
             *_OF_PAUSES,
             *_OF_PROGRESS,
         )
-        given = [name for name in names if getattr(self, name) is not None]
+        given = [name for name in names if getattr(self, name) is not None and name not in allowed]
         if given or self.hold_allocation:
             flag = "--" + (given[0] if given else "hold_allocation").replace("_", "-")
             raise InputError(f"{flag} is for a run that may wait: say how long, like --within 24h")
@@ -192,20 +192,39 @@ def _pausing(asked: GreenAsked) -> tuple[dict[str, Any], list[str]]:
         raise InputError(
             f"--{given[0].replace('_', '-')} is for a job that saves and leaves: --pause checkpoint"
         )
-    name = (asked.pause_signal or "TERM").upper().removeprefix("SIG")
-    if name not in _SIGNALS:
-        raise InputError(
-            f"--pause-signal {asked.pause_signal}: a job is asked with one of {', '.join(_SIGNALS)}"
-        )
-    grace_s = _GRACE_S if asked.grace is None else parse_duration_s(asked.grace)
-    if not grace_s > 0.0:
-        raise InputError(f"--grace {asked.grace} must be longer than nothing")
+    name, grace_s = pause_signal_of(asked.pause_signal), grace_s_of(asked.grace)
     resume_s = None if asked.resume_time is None else parse_duration_s(asked.resume_time)
     words = []
     if asked.pause == "checkpoint" and resume_s is None:
         words = ["what a resume costs is measured at the first start; --resume-time 2m says it before"]
     found = {"pause_signal": name, "grace_s": grace_s, "resume_time_s": resume_s, **_progress(asked)}
     return found, words
+
+
+def pause_signal_of(text: str | None) -> str:
+    """Return the name of the signal that asks a job to save.
+
+    Raises
+    ------
+    InputError
+    """
+    name = (text or "TERM").upper().removeprefix("SIG")
+    if name not in _SIGNALS:
+        raise InputError(f"--pause-signal {text}: a job is asked with one of {', '.join(_SIGNALS)}")
+    return name
+
+
+def grace_s_of(text: str | None) -> float:
+    """Return how long a job may take to save and leave [s].
+
+    Raises
+    ------
+    InputError
+    """
+    grace_s = _GRACE_S if text is None else parse_duration_s(text)
+    if not grace_s > 0.0:
+        raise InputError(f"--grace {text} must be longer than nothing")
+    return grace_s
 
 
 def _progress(asked: GreenAsked) -> dict[str, Any]:

@@ -99,8 +99,7 @@ class Acting:
     def env(self, env: dict[str, str]) -> dict[str, str]:
         """Return the environment of the next start."""
         found = {**env, PAUSE_FILE: self.pause_file, PROGRESS_FILE: os.path.join(self._folder, PROGRESS)}
-        found.pop(RESUME, None)
-        return {**found, RESUME: "1"} if self._n else found
+        return {**found, RESUME: "1"} if self._n else found  # a user may go on from an earlier run
 
     def starting(self) -> None:
         """Write down that it is about to be started."""

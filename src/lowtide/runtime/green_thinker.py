@@ -15,7 +15,6 @@ from lowtide.stores.codec import read_json
 __all__ = ["Thinker"]
 
 _WITHIN_S: Final = 30.0
-_ANSWER: Final = "decision.json"
 _FIRST_FD, _LAST_FD = 3, 4096
 
 
@@ -28,12 +27,23 @@ class Thinker:
         Where the answer is left.
     work : callable
         Takes the question and the path of the answer; runs in the child and may import anything.
+    name : str
+        Of the files in which the answer and what went wrong are left.
+    within_s : float
+        Whoever thinks for longer is stuck [s].
     """
 
-    def __init__(self, journal_dir: str, work: Callable[[dict[str, Any], str], None]) -> None:
-        self._path = os.path.join(journal_dir, _ANSWER)
-        self._log = os.path.join(journal_dir, "decision.log")
-        self._work = work
+    def __init__(
+        self,
+        journal_dir: str,
+        work: Callable[[dict[str, Any], str], None],
+        *,
+        name: str = "decision",
+        within_s: float = _WITHIN_S,
+    ) -> None:
+        self._path = os.path.join(journal_dir, f"{name}.json")
+        self._log = os.path.join(journal_dir, f"{name}.log")
+        self._work, self._within_s = work, within_s
         self.pid = -1
         self._asked_at = 0.0
         self.took_s = 0.0
@@ -68,7 +78,7 @@ class Thinker:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
                 signal.signal(number, signal.SIG_IGN)  # the terminal's are the job's; whoever asked kills it
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
-            signal.setitimer(signal.ITIMER_REAL, 2.0 * _WITHIN_S)  # ends it if nobody is left to
+            signal.setitimer(signal.ITIMER_REAL, 2.0 * self._within_s)  # ends it if nobody is left to
             os.closerange(_FIRST_FD, _LAST_FD)
             log = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             for fd in (1, 2):
@@ -100,7 +110,7 @@ class Thinker:
 
     def is_stuck(self) -> bool:
         """Return whether it has been thinking for too long."""
-        return self.is_busy and time.monotonic() - self._asked_at > _WITHIN_S
+        return self.is_busy and time.monotonic() - self._asked_at > self._within_s
 
     def stop(self) -> None:
         """End it; it is reaped like any child."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,8 @@ from lowtide.runtime.telemetry import software_near
 from lowtide.stores.ledger import Ledger
 
 if TYPE_CHECKING:
+    from lowtide.runtime.budget import BudgetAsked
+    from lowtide.runtime.budget_watch import BudgetWatch
     from lowtide.runtime.green import GreenAsked, GreenSpec
     from lowtide.runtime.green_control import Control
 
@@ -46,12 +48,13 @@ def run_command(
     quiet: bool = False,
     strict: bool = False,
     green: GreenAsked | None = None,
+    budget: BudgetAsked | None = None,
     plan_only: Callable[[GreenSpec, RunHeader], None] | None = None,
 ) -> int:
     """Run a command beside its recorder and bill it; return the exit status for the shell.
 
     With `green` it is started, and paused if that is asked for, when the grid is green; with `plan_only` its plan is
-    handed over and nothing is run.
+    handed over and nothing is run. `budget` is what it may emit or draw.
 
     Mistakes are refused before the command starts (125); failures of the surroundings are said in one line
     and never stop it.
@@ -69,7 +72,8 @@ def run_command(
             lenient_zone=not strict and not has_terminal(), apart=True,
         )  # fmt: skip
         check_summary(summary)
-        spec = _green_spec(green, header, config, env, remarks)
+        spec = _green_spec(green, header, config, env, remarks, taken=() if budget is None else budget.takes)
+        header = _with_budget(budget, green, spec, header, config, env, remarks)
         if plan_only is not None and spec is not None:
             for remark in remarks:
                 say(f"lowtide: {remark}")
@@ -90,15 +94,23 @@ def run_command(
 
 
 def _green_spec(
-    green: GreenAsked | None, header: RunHeader, config: Config, env: dict[str, str], remarks: list[str]
-) -> GreenSpec | None:
-    """Return what the run is to hold; None where it is to start at once, as most do."""
+    green: GreenAsked | None, header: RunHeader, config: Config, env: dict[str, str], remarks: list[str],
+    *, taken: Collection[str],
+) -> GreenSpec | None:  # fmt: skip
+    """Return what the run is to hold; None where it is to start at once, as most do.
+
+    Options that are `taken` mean something without waiting too: for the budget.
+    """
     if green is None:
         return None
     if not green.is_asked:
-        green.check_alone()
+        green.check_alone(taken)
         return None
-    if header.grid == GridChoice() and (config.get("zone") or config.get("intensity")):
+    if green.pause != "checkpoint":
+        grace = None if "grace" in taken else green.grace
+        pause_signal = None if "pause_signal" in taken else green.pause_signal
+        green = replace(green, grace=grace, pause_signal=pause_signal)
+    if _is_lenient(header, config):
         remarks.append(
             "when it is green is unknown too, so the command starts at once"
         )  # a batch job goes on
@@ -108,6 +120,36 @@ def _green_spec(
     spec, words = resolve(green, header, ledger_of(config), env)
     remarks += words
     return spec
+
+
+def _is_lenient(header: RunHeader, config: Config) -> bool:
+    """Return whether a place was given that is wrong, and the command is to run all the same."""
+    return header.grid == GridChoice() and bool(config.get("zone") or config.get("intensity"))
+
+
+def _with_budget(
+    asked: BudgetAsked | None, green: GreenAsked | None, spec: GreenSpec | None, header: RunHeader,
+    config: Config, env: dict[str, str], remarks: list[str],
+) -> RunHeader:  # fmt: skip
+    """Return the header with what the run may emit or draw."""
+    if asked is None or (asked.text is None and asked.on is None):
+        return header
+    from lowtide.runtime.budget import budget_of
+
+    budget, words = budget_of(asked, green, spec, header, env, lenient=_is_lenient(header, config))
+    remarks += words
+    return replace(header, budget=budget)
+
+
+def _budget_watch(
+    header: RunHeader, ledger: Ledger, say: Callable[[str], None], control: Control | None
+) -> BudgetWatch | None:
+    if header.budget is None:
+        return None
+    from lowtide.runtime.budget_watch import watch_of
+
+    done_s = None if control is None else lambda: control.acting.done_ns() / 1e9
+    return watch_of(header, ledger, say=say, done_s=done_s)
 
 
 def _run_recorded(
@@ -159,8 +201,9 @@ def supervise(
 ) -> int:
     """Start a command whose folder is ready, mind it to its end, and bill it; return the exit status."""
     supervisor = Supervisor(
-        header, segments_dir=segments_dir, sensors=sensors, scope=scope, say=say, control=control
-    )
+        header, segments_dir=segments_dir, sensors=sensors, scope=scope, say=say, control=control,
+        budget=_budget_watch(header, ledger, say, control),
+    )  # fmt: skip
     try:
         end = supervisor.run(header.command, job_env(header, env))
     except InterruptedWaitError as stop:

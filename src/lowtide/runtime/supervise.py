@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from lowtide.errors import StoreError
+from lowtide.model.pausing import EX_TEMPFAIL
 from lowtide.model.record import RunEnd, RunHeader, Telemetry
 from lowtide.runtime.green_clock import CLOCK
 from lowtide.runtime.green_left import n_begun, read_left
@@ -44,12 +45,14 @@ from lowtide.stores.codec import to_plain, write_json
 from lowtide.stores.marks import counts_of
 
 if TYPE_CHECKING:
+    from lowtide.runtime.budget_watch import BudgetWatch
     from lowtide.runtime.green_control import Control
 
 __all__ = ["CannotStartError", "InterruptedWaitError", "Supervisor"]
 
 _RESTARTS_AT_ONCE: Final = 5
 _RESTART_PAUSE_S: Final = 1.0
+_OVER_BUDGET: Final = -1
 _RU_MAXRSS_BYTES: Final = 1 if sys.platform == "darwin" else 1024
 
 
@@ -87,6 +90,8 @@ class Supervisor:
         Takes one line for standard error.
     control : Control, optional
         Says when to start the command and when to pause it.
+    budget : BudgetWatch, optional
+        Says when it has used what it may.
     """
 
     def __init__(
@@ -98,9 +103,10 @@ class Supervisor:
         scope: str,
         say: Callable[[str], None],
         control: Control | None = None,
+        budget: BudgetWatch | None = None,
     ) -> None:
         self._header, self._segments_dir = header, segments_dir
-        self._control = control
+        self._control, self._budget = control, budget
         self._sensors, self._scope, self._say = sensors, scope, say
         self._recorder: RecorderHandle | None = None
         self._writer = 0
@@ -108,7 +114,7 @@ class Supervisor:
         self._next_restart = 0.0
         self._reaper = False
         self._first_ns = 0
-        self._told = (-1, -1)  # whom the recorder was told to spare, and which recorder
+        self._told: dict[int, int] = {}  # whom a recorder was told to spare, and which recorder
         self._used: list[Used] = []
         self._said_left = False
         self._signals = {getattr(signal, name) for name in FORWARDED if hasattr(signal, name)}
@@ -153,6 +159,8 @@ class Supervisor:
             return _ended(status)
         while True:
             if again and control is not None and (number := self._await_again(control, waited)):
+                if number == _OVER_BUDGET:
+                    return _ended(EX_TEMPFAIL << 8)
                 self._say(f"lowtide: {signal.Signals(number).name} while paused; {command[0]} is not started again, "
                           "and what it saved stays where it is")  # fmt: skip
                 return _ended(number)
@@ -161,6 +169,8 @@ class Supervisor:
             if job.status is None:
                 self._tell(f"job {job.pid}")
                 self._wait(job, waited)
+            if self._budget is not None:
+                self._budget.left(os.waitstatus_to_exitcode(job.status or 0))
             if control is None or not control.left():
                 return job
             again = True
@@ -193,14 +203,20 @@ class Supervisor:
                 self._reap(None)
 
     def _await_again(self, control: Control, waited: set[int]) -> int:
-        """Wait until a command that has left is to be started again; return the signal that ended this, or 0."""
+        """Wait until a command that has left is to be started again; return the signal that ended this, or 0.
+
+        :data:`_OVER_BUDGET` is returned where its budget ended it.
+        """
         while True:
-            control.poll()
-            self._spare(control.thinker_pid)
+            if self._budget is not None and self._budget.ends_run:
+                control.interrupted()
+                self._budget.not_again()
+                return _OVER_BUDGET
+            self._poll()
             if control.wants_to_run and self._nobody_left(control):
                 control.starting()
                 return 0
-            self._set_alarm(control)
+            self._set_alarm()
             number, _ = next_signal(waited)
             if signal.Signals(number).name in ENDING:
                 control.interrupted()
@@ -226,7 +242,7 @@ class Supervisor:
         try:
             started_ns = time.time_ns()
             if control is None:
-                return _Job(spawn_job(command, env, mask), started_ns)
+                return _Job(self._spawn_plainly(command, env, mask), started_ns)
             started = self._start_once(control, command, env, mask)
         except CannotStartError:
             self._abandon()
@@ -242,7 +258,16 @@ class Supervisor:
             started = Started(-1)
         control.acting.spare(self._spared())
         control.started(started.pid)
+        if self._budget is not None:
+            self._budget.started()
         return _Job(started.pid, started_ns, started.keeper, status=None if started.pid > 0 else 126 << 8)
+
+    def _spawn_plainly(self, command: Sequence[str], env: dict[str, str], mask: Iterable[int]) -> int:
+        if self._budget is None:
+            return spawn_job(command, env, mask)
+        pid = spawn_job(command, self._budget.env(env), mask)
+        self._budget.started()
+        return pid
 
     def _start_once(
         self, control: Control, command: Sequence[str], env: dict[str, str], mask: Iterable[int]
@@ -253,12 +278,13 @@ class Supervisor:
         return start_once(command, acting.env(env), mask, acting.begun, keeping=keeping, group=acting.group)
 
     def _spared(self) -> list[int]:
-        return [] if self._recorder is None else [self._recorder.pid]
+        """Return the children that are not the job's, but for the one that decides."""
+        looker = [] if self._budget is None or self._budget.looker_pid < 0 else [self._budget.looker_pid]
+        return looker if self._recorder is None else [self._recorder.pid, *looker]
 
     def _wait(self, job: _Job, waited: set[int]) -> None:
         """Wait for the job to end, passing signals on and keeping a recorder alive."""
-        if self._control is not None:
-            self._steer(self._control, job)
+        self._steer(job)
         while job.status is None:
             number, from_terminal = next_signal(waited)
             if number == signal.SIGCHLD:
@@ -269,8 +295,7 @@ class Supervisor:
                 self._pass_on(job, number, from_terminal)
             if self._recorder is None and job.status is None and time.monotonic() >= self._next_restart:
                 self._start_recorder(reaper=True, job_pid=job.pid)
-            if self._control is not None:
-                self._steer(self._control, job)
+            self._steer(job)
 
     def _pass_on(self, job: _Job, number: int, from_terminal: bool) -> None:
         """Send a signal to the job; one that is frozen is thawed first, so that it hears it."""
@@ -284,25 +309,46 @@ class Supervisor:
         if not (from_terminal and name in FROM_TERMINAL):
             send(job.pid, number)  # the terminal's own go to the job without us
 
-    def _steer(self, control: Control, job: _Job) -> None:
-        """Let the controller do what is due, and be woken when it wants to be."""
-        if job.status is not None:
+    def _steer(self, job: _Job) -> None:
+        """Let the controller and the budget's watch do what is due, and be woken when they want to be."""
+        if job.status is not None or (self._control is None and self._budget is None):
             return
-        control.acting.spare(self._spared())
-        control.poll()
-        self._spare(control.thinker_pid)
-        self._set_alarm(control)
+        self._poll()
+        self._set_alarm()
 
-    def _set_alarm(self, control: Control) -> None:
-        waits_s = [wait_s for wait_s in (control.wait_s(),) if wait_s is not None]
+    def _poll(self) -> None:
+        if self._budget is not None:
+            self._budget.poll()
+            self._spare(self._budget.looker_pid)
+        if self._control is not None:
+            self._control.acting.spare(self._spared())
+            self._control.poll()
+            self._spare(self._control.thinker_pid)
+
+    def _over_budget(self, job: _Job, act: str) -> None:
+        """End the job, or ask it to save and leave; whichever, it is not paused or started again after it."""
+        budget, control = self._budget, self._control
+        if budget is None:
+            return
+        if act == "stop":
+            budget.stopping()
+            self._pass_on(job, signal.SIGTERM, False)
+        else:
+            if control is not None:
+                control.interrupted()
+            budget.ask(job.pid, 1 if control is None else control.acting.n_starts)
+
+    def _set_alarm(self) -> None:
+        minding = (self._control, self._budget)
+        waits_s = [wait_s for m in minding if m is not None and (wait_s := m.wait_s()) is not None]
         if self._recorder is None:
             waits_s.append(max(0.01, self._next_restart - time.monotonic()))
         signal.setitimer(signal.ITIMER_REAL, min(waits_s, default=0.0))
 
     def _spare(self, pid: int) -> None:
         """Tell the recorder, and each that follows it, that a child is not the job's."""
-        if pid > 0 and self._recorder is not None and self._told != (pid, self._writer):
-            self._told = pid, self._writer
+        if pid > 0 and self._recorder is not None and self._told.get(pid) != self._writer:
+            self._told[pid] = self._writer
             self._tell(f"spare {pid}")
 
     def _reap(self, job: _Job | None) -> None:
@@ -320,8 +366,16 @@ class Supervisor:
                 self._recorder.close()
                 self._recorder = None
                 self._plan_restart()
-            elif self._control is not None and self._control.reaped(pid):
+            elif (self._control is not None and self._control.reaped(pid)) or self._has_looked(pid, job):
+                self._told.pop(pid, None)
                 self._leave_out(round((usage.ru_utime + usage.ru_stime) * 1e9))
+
+    def _has_looked(self, pid: int, job: _Job | None) -> bool:
+        """Return whether a child was the one that looks at the budget, and do what it found due."""
+        found = "other" if self._budget is None else self._budget.reaped(pid)
+        if found in ("stop", "checkpoint") and job is not None and job.status is None:
+            self._over_budget(job, found)
+        return found != "other"
 
     def _job_left(self, job: _Job, pid: int, status: int, usage: resource.struct_rusage) -> None:
         """Take note of how a job left, from its keeper where it has one that was not killed."""
@@ -386,6 +440,8 @@ class Supervisor:
     def _end(self, job: _Job) -> RunEnd:
         if self._control is not None:
             self._control.finish()
+        if self._budget is not None:
+            self._budget.stop()
         code = os.waitstatus_to_exitcode(job.status or 0)
         own, used = resource.getrusage(resource.RUSAGE_SELF), Used.sum(self._used)
         # The kernel hands our own peak down to a spawned child, so only a larger one is the command's.
@@ -406,6 +462,7 @@ class Supervisor:
             plan=None
             if self._control is None
             else self._control.plan(started_ns=started_ns, ended_ns=ended_ns),
+            budget=None if self._budget is None else self._budget.reached,
         )
 
     def _note_end(self, end: RunEnd) -> None:
