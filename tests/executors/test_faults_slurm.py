@@ -130,6 +130,7 @@ def restart_controller(folder: Path, env: dict[str, str], *, down_s: float) -> N
         ["scontrol", "ping"], env=env, capture_output=True, text=True, timeout=30).stdout, "slurmctld")  # fmt: skip
 
 
+@pytest.mark.alone
 def test_controller_killed_in_mid_job_stops_neither_the_job_nor_the_agent(
     env: dict[str, str], folder: Path, tmp_path: Path, agents: list[subprocess.Popen[str]]
 ) -> None:

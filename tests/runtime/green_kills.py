@@ -1,11 +1,12 @@
 """Killing supervisor, recorder, or both, of runs that wait for green or are paused: one trial a seed.
 
-    python tests/runtime/green_kills.py --n 200 --out benchmarks/results/green-kills.json
+    python tests/runtime/green_kills.py --n 200 --at-once 4 --out benchmarks/results/green-kills.json
 
 is the long run, for freezing and for checkpoints. Each trial begins ``lowtide run --within ... --pause freeze`` (or
 ``checkpoint``) on an intensity that changes every other second, sends SIGKILL at a random moment, lets the next command
 put things right, takes the run over where it had not begun or had left to be started again, and looks: the job has been
-done once, whole, and nothing stands still.
+done once, whole, and nothing stands still. Checkpoints, and every other freezing trial, follow a list of decisions:
+they pause within a second of their start; the others wait for the green of the file and are killed waiting, too.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from checkpoint_cases import saving
@@ -72,7 +74,8 @@ def trial(seed: int, folder: Path, pause: str = "freeze") -> dict[str, object]:
     values = [100.0, 900.0] * 20
     path = write_intensity(folder / "i.csv", values, step_s=2.0, since_s=-rng.uniform(0.0, 4.0))
     kind = LOWTIDE
-    if pause == "checkpoint":  # decisions from a list, so that every phase is met within seconds
+    scripted = pause == "checkpoint" or seed % 2 == 0
+    if scripted:  # decisions from a list, so that every phase is met within seconds
         kind = [sys.executable, SCRIPTED, "hold 0.6 run 1.8 hold 2.4 run 3.2"]
         path, kill_after_s, work_s = "400", kill_after_s / 2.0, work_s / 2.0
     command = [*kind, "run", "--quiet", "--interval", "200ms", "--attribution", "dynamic", "--intensity", path,
@@ -95,7 +98,7 @@ def trial(seed: int, folder: Path, pause: str = "freeze") -> dict[str, object]:
         supervisor.wait(timeout=60)
     left = _pid(journal)
     return {
-        "seed": seed, "pause": pause, "victim": victim, "kill_after_s": round(kill_after_s, 2),
+        "seed": seed, "pause": pause, "scripted": scripted, "victim": victim, "kill_after_s": round(kill_after_s, 2),
         "work_s": round(work_s, 2),
         "began_before": bool(began), "ended_before": ended_before, "frozen_when_killed": frozen,
         "continued": continued, "notes": notes(folder), "left_frozen": left is not None and state_of(left) == "T",
@@ -137,6 +140,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--n", type=int, default=200)
     parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--at-once", type=int, default=1, help="trials side by side")
     parser.add_argument("--pause", action="append", choices=PAUSES)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
@@ -149,12 +153,16 @@ def main() -> int:
 
 def _many(args: argparse.Namespace, pause: str) -> dict[str, object]:
     """Return what came of many trials."""
-    results = []
-    for seed in range(args.first_seed, args.first_seed + args.n):
-        with tempfile.TemporaryDirectory() as folder:
-            results.append(trial(seed, Path(folder), pause))
-        if not results[-1]["ok"]:
-            print(results[-1], file=sys.stderr)
+
+    def one(seed: int) -> dict[str, object]:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            result = trial(seed, Path(folder), pause)
+        if not result["ok"]:
+            print(result, file=sys.stderr)
+        return result
+
+    with ThreadPoolExecutor(args.at_once) as pool:
+        results = list(pool.map(one, range(args.first_seed, args.first_seed + args.n)))
     return {
         "n": len(results),
         "n_ok": sum(bool(r["ok"]) for r in results),

@@ -223,8 +223,8 @@ def test_deadline_is_held_whatever_becomes_of_the_file(lie, tmp_path):
 
 
 def test_killed_while_waiting_is_taken_over_by_continue_and_started_once(tmp_path):
-    path = write_intensity(tmp_path / "i.csv", [800.0, 100.0, 100.0, 800.0], step_s=9.0)
-    run = begin("--intensity", path, "--within", "35s", "--duration", "1s", "--", *job(tmp_path, 1.0))
+    path = write_intensity(tmp_path / "i.csv", [800.0, 100.0, 100.0, 800.0], step_s=14.0)
+    run = begin("--intensity", path, "--within", "50s", "--duration", "1s", "--", *job(tmp_path, 1.0))
     assert "starts" in run.stderr.readline()
     run_id = journal().name
     assert lowtide("run", "--continue", run_id).returncode == 125  # somebody minds it

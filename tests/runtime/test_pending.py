@@ -208,6 +208,7 @@ def test_one_at_a_time_asks_for_a_ledger(tmp_path, monkeypatch, asks_gb, silence
     assert sorted(os.listdir(Path(ledger.path, "pending"))) == []
 
 
+@pytest.mark.alone
 def test_silent_provider_costs_a_bill_a_tenth_of_a_second_at_most(tmp_path, monkeypatch, asks_gb, silence):
     took = {}
     for case in ("silent", "offline"):

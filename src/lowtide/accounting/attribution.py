@@ -18,6 +18,7 @@ from functools import partial
 
 import numpy as np
 
+from lowtide.accounting.away import away_edges_ns, present_fraction
 from lowtide.accounting.rates import gaps_of, range_of, rates_of, sum_of
 from lowtide.accounting.shares import part_of, sm_share, total_of, unattributed
 from lowtide.accounting.sources import Sources, choose_sources
@@ -149,7 +150,7 @@ def _cpu_modelled(record: Record, rates: Mapping[str, Rates]) -> ComponentPower:
     power, idle = part_of(
         model.idle_w + w_per_cpu * used,
         model.idle_w,
-        share=header.cpu_share,
+        share=header.cpu_share * present_fraction(record, edges),
         total_share=_total_share(record, edges, component="cpu", own=header.cpu_share),
         cpu_fraction=1.0,
         attribution=header.attribution,
@@ -177,7 +178,7 @@ def _cpu_measured(record: Record, measured: Sequence[Readings], rates: Mapping[s
     power, idle = part_of(
         machine_w,
         header.cpu_model.idle_w,
-        share=header.cpu_share,
+        share=header.cpu_share * present_fraction(record, edges),
         total_share=_total_share(record, edges, component="cpu", own=header.cpu_share),
         cpu_fraction=fraction,
         attribution=header.attribution,
@@ -242,7 +243,7 @@ def _memory(record: Record, measured: Sequence[Readings]) -> ComponentPower | No
     power, idle = part_of(
         machine_w,
         machine_w,  # memory refreshes whether used or not: all of it is idle power
-        share=header.memory_share,
+        share=header.memory_share * present_fraction(record, edges),
         total_share=_total_share(record, edges, component="memory", own=header.memory_share),
         cpu_fraction=0.0,
         attribution=header.attribution,
@@ -267,6 +268,9 @@ def _modelled_memory(record: Record) -> tuple[IntArray, FloatArray]:
     announced = _of(record, component="memory", quantity="shares")
     if announced and len(announced[0].t_ns) > 1:
         edges = announced[0].t_ns
+    away = away_edges_ns(record)
+    if len(away):
+        edges = np.union1d(edges, away[(away > edges[0]) & (away < edges[-1])])
     machine_w = np.full(len(edges) - 1, model.w_per_gb * model.installed_gb)
     return edges, _unless_suspended(record, edges, machine_w)
 
@@ -275,6 +279,7 @@ def _gpu(record: Record, readings: Readings) -> ComponentPower:
     channel = readings.channel
     rates = rates_of(readings, record.header.interval_s)
     share, rule = _gpu_share(record, readings, rates.edges_ns)
+    share = share * present_fraction(record, rates.edges_ns)
     whole = _power(rates.edges_ns, rates.values)
     low, high = range_of([readings], [rates])
     return ComponentPower(

@@ -166,7 +166,7 @@ def next_look_s(
     Parameters
     ----------
     used : float or None
-        In the unit of `limit`; None is not known yet.
+        In the unit of `limit`; None is not known, which may last: the waits double.
     limit : float
     rate_per_s : float
         Present rate, in that unit.
@@ -188,6 +188,6 @@ def next_look_s(
     """
     cost_s = _TIMES_ITS_COST * took_s
     if used is None:
-        return max(first_look_s(interval_s), cost_s)
+        return max(first_look_s(interval_s), cost_s, min(_MOST_S, age_s))
     half_s = 0.5 * (limit - used) / rate_per_s if rate_per_s > 0.0 else _MOST_S
     return max(_LEAST_S, cost_s, min(_MOST_S, half_s, age_s))

@@ -90,7 +90,7 @@ class BudgetWatch:
         self._pause_file = os.path.join(header.journal_dir, PAUSE)
         self._started_ns, self._due_ns = 0, 0
         self._seen: tuple[int, float] | None = None
-        self._reached: BudgetReached | None = None
+        self._reached = budget_reached(header.journal_dir)  # by a run that is taken over
         self._asking: Asking | None = None
         self._late_ns: int | None = None
         self._said = ""
@@ -160,7 +160,9 @@ class BudgetWatch:
         """Take note of a child that has ended: another's, one that looked, or one that saw that it is time to act."""
         if not self._thinker.ended(pid):
             return "other"
-        answer = self._thinker.answer() or {}
+        answer = self._thinker.answer() or {
+            "why": f"a look has failed (see {self._header.journal_dir}/budget.log)"
+        }
         used = answer.get("used")
         self._tell(str(answer.get("why", "")))
         if used is not None and used >= self.limit and self._reached is None:
@@ -270,7 +272,8 @@ class BudgetWatch:
             return ""
         t = f"{format_instant(reached.at_ns)[:19]}Z"
         words = f"the budget of {figure(self.limit)} is reached: {figure(reached.used)} by {t}"
-        work_s, done_s = self._budget.work_s, self._work_done_s()
+        since_s = (self._clock.wall_ns() - reached.at_ns) / 1e9
+        work_s, done_s = self._budget.work_s, self._work_done_s() - since_s
         if work_s is None or not 0.0 < done_s < work_s:
             return words
         return (

@@ -138,9 +138,8 @@ def _measured(look: Look) -> tuple[float, float] | None:
     running_w = _mean_w(node.power, look.runs_ns)
     if running_w is None or running_w <= 0.0:
         return None
-    paused_w = _mean_w(node.power, pauses)
-    if paused_w is None and look.spec.pause == "checkpoint":
-        paused_w = 0.0  # nothing of it is left
+    # Between a checkpoint and the next start nothing of it is left.
+    paused_w = 0.0 if look.spec.pause == "checkpoint" else _mean_w(node.power, pauses)
     known_kwh = node.bill.idle_kwh + node.bill.dynamic_kwh
     if paused_w is None:
         paused_w = running_w * (node.bill.idle_kwh / known_kwh if known_kwh > 0.0 else 0.0)
