@@ -76,7 +76,8 @@ def kept_plan() -> dict:
 def test_planned_pauses_of_a_real_intensity_are_kept_and_billed(tmp_path):
     path = write_intensity(tmp_path / "i.csv", [100.0, 900.0, 900.0] * 10, step_s=3.0, since_s=-0.5)
     asked = ["--intensity", path, "--within", "60s", "--duration", "6s", "--pause", "checkpoint"]
-    run = begin(*asked, "--quiet", "--", *saving(tmp_path, 6.0))
+    # The job sleeps, so its share of the idle machine is its power: while it is there, and not while it has left.
+    run = begin(*asked, "--attribution", "share", "--quiet", "--", *saving(tmp_path, 6.0))
     _, said = run.communicate(timeout=100)
     assert run.returncode == 0, said
     seen, plan = notes(tmp_path), shown()["plan"]
