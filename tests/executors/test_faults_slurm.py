@@ -145,9 +145,9 @@ def test_controller_killed_in_mid_job_stops_neither_the_job_nor_the_agent(
     restart_controller(folder, env, down_s=2.0)
     before = len(ticks_of(ticks))
     # an agent that got no answer asks again after ten seconds
-    write_day(tmp_path / "day.csv", [100, 900, *[100] * 20], start_ns=now_s_ns() - 18 * 10**9, step_s=18)
-    wait_until(lambda: f"job {number}: stopped" in log.read_text(), "the agent at work again", timeout_s=25)
-    wait_until(has_ended(env, number), "the job", timeout_s=60)
+    write_day(tmp_path / "day.csv", [100, 900, *[100] * 20], start_ns=now_s_ns() - 40 * 10**9, step_s=40)
+    wait_until(lambda: f"job {number}: stopped" in log.read_text(), "the agent at work again", timeout_s=45)
+    wait_until(has_ended(env, number), "the job", timeout_s=90)
     found = ticks_of(ticks)
     print(f"{before} ticks when slurmctld was back; agent: {log.read_text()}")
     assert (state_of(env, number), len(found)) == ("COMPLETED", 150)

@@ -30,6 +30,8 @@ _AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses after which the same question may be asked again."""
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS: Final = 3
+_LEAST_TRY_S: Final = 0.05
+"""With less time left it is not tried again: the answer would be cut off, and hide why the try before it failed [s]."""
 _MOST_REQUESTS: Final = 2000
 """A conversation longer than that is a provider's mistake (3 requests a day for a year, with room)."""
 _DOWN_FOR_S: Final = 60.0
@@ -234,7 +236,7 @@ class _Call:
         return max(asked_s, backoff_s * (0.5 + 0.5 * self.http.rng.random()))
 
     def _may_wait(self, wait_s: float) -> bool:
-        return wait_s <= self.http.limits.longest_wait_s and wait_s < self._left_s()
+        return wait_s <= self.http.limits.longest_wait_s and wait_s + _LEAST_TRY_S < self._left_s()
 
     def _left_s(self) -> float:
         if self.until_s is None:
