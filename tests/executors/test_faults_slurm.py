@@ -110,7 +110,9 @@ def wait_until_kept(folder: Path, env: dict[str, str], number: int) -> None:
     assert job.start_ns is not None
     path, begun_ns = folder / "state" / "job_state", job.start_ns + 10**9
     wait_until(lambda: time.time_ns() > begun_ns, "a second of the job")
-    subprocess.run(["sbatch", "--hold", "--wrap", "true"], env=env, cwd=folder, check=True, capture_output=True)
+    subprocess.run(
+        ["sbatch", "--hold", "--wrap", "true"], env=env, cwd=folder, check=True, capture_output=True
+    )
     wait_until(lambda: path.exists() and path.stat().st_mtime_ns > begun_ns, "slurmctld's own state")
     assert not has_ended(env, number)(), "the job was over before its controller was killed"
 

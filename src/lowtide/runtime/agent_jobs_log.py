@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Any, Final
 
-from lowtide.errors import StoreError
 from lowtide.stores.codec import write_bytes
+from lowtide.stores.lines import append_line, whole_lines
 
 __all__ = ["ActLog"]
 
 _MOST_BYTES: Final = 4_000_000
+_KEYS: Final = {"at_ns", "act", "tag"}
 
 
 class ActLog:
@@ -32,7 +33,7 @@ class ActLog:
         self.path = path
         self._begins: dict[tuple[str, int], int] = {}
         self._ended: set[str] = set()
-        for line in _lines(path):
+        for line in whole_lines(path, _KEYS):
             self._take(line)
 
     def begin_ns(self, tag: str, go_ns: int) -> int | None:
@@ -52,15 +53,7 @@ class ActLog:
             If it cannot be written.
         """
         line = {"at_ns": at_ns, "act": act, "tag": tag, **more}
-        try:
-            os.makedirs(os.path.dirname(self.path), exist_ok=True)
-            with open(self.path, "ab") as file:
-                # a newline first: after a line cut short by a kill this one must not be swallowed
-                file.write(b"\n" + json.dumps(line).encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise StoreError(f"cannot write {self.path}: {error.strerror}") from error
+        append_line(self.path, line)
         self._take(line)
 
     def forget(self, alive: Collection[str]) -> None:
@@ -70,7 +63,7 @@ class ActLog:
         except FileNotFoundError:
             return
         if not small:
-            kept = [line for line in _lines(self.path) if line["tag"] in alive]
+            kept = [line for line in whole_lines(self.path, _KEYS) if line["tag"] in alive]
             write_bytes(self.path, b"".join(json.dumps(line).encode() + b"\n" for line in kept))
 
     def _take(self, line: dict[str, Any]) -> None:
@@ -78,19 +71,3 @@ class ActLog:
             self._begins[line["tag"], line["go_ns"]] = line["begin_ns"]
         elif line["act"] == "ended":
             self._ended.add(line["tag"])
-
-
-def _lines(path: str) -> Iterator[dict[str, Any]]:
-    """Yield the whole lines of a log; one that was cut short was of an act that was not done."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            texts = file.read().splitlines()
-    except FileNotFoundError:
-        return
-    for text in texts:
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue
-        if isinstance(line, dict) and {"at_ns", "act", "tag"} <= set(line):
-            yield line

@@ -10,15 +10,17 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
 from lowtide.errors import ExecutorError, StoreError
+from lowtide.stores.lines import append_line, whole_lines
 
 __all__ = ["AgentLock", "Journal", "Standstill", "key_of"]
 
 _MOST_BYTES: Final = 4_000_000
+_KEYS: Final = {"at_ns", "act", "what"}
 
 
 def key_of(label: str, start_ns: int | None) -> str:
@@ -80,7 +82,7 @@ class Journal:
     jobs: dict[str, Standstill] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for line in _lines(self.path):
+        for line in whole_lines(self.path, _KEYS):
             self._take(line)
 
     def stopped(self) -> list[str]:
@@ -102,15 +104,7 @@ class Journal:
         line: dict[str, Any] = {"at_ns": at_ns, "act": act, "what": list(what)}
         if begin_ns is not None:
             line["begin_ns"] = begin_ns
-        try:
-            with open(self.path, "ab") as file:
-                # after a line cut short by a kill: it must not swallow this one
-                broken = file.tell() and not _ends_with_newline(self.path)
-                file.write((b"\n" if broken else b"") + json.dumps(line).encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise StoreError(f"cannot write {self.path}: {error.strerror}") from error
+        append_line(self.path, line)
         self._take(line)
 
     def remember(self, act: str, what: Sequence[str], *, at_ns: int) -> None:
@@ -128,7 +122,7 @@ class Journal:
         if small:
             return
         alive = set(kept) | set(self.stopped())
-        lines = [line for line in _lines(self.path) if alive & set(line["what"])]
+        lines = [line for line in whole_lines(self.path, _KEYS) if alive & set(line["what"])]
         write_bytes(self.path, b"".join(json.dumps(line).encode() + b"\n" for line in lines))
 
     def _take(self, line: dict[str, Any]) -> None:
@@ -141,28 +135,6 @@ class Journal:
                 its.before_ns += max(0, at_ns - its.since_ns)
                 its.spans.append((its.since_ns, max(at_ns, its.since_ns)))
                 its.since_ns = None
-
-
-def _ends_with_newline(path: str) -> bool:
-    with open(path, "rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"
-
-
-def _lines(path: str) -> Iterator[dict[str, Any]]:
-    """Yield the whole lines of a journal; one cut short by a kill was of an act that was not done."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            texts = file.read().splitlines()
-    except FileNotFoundError:
-        return
-    for text in texts:
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue
-        if isinstance(line, dict) and {"at_ns", "act", "what"} <= set(line):
-            yield line
 
 
 class AgentLock:

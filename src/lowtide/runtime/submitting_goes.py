@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from lowtide.model.run_plan import Promise as KeptPlan
 from lowtide.runtime.submitting_promise import submissions_dir
 from lowtide.stores.codec import from_plain, read_json, to_plain, write_json
 from lowtide.stores.ledger import Ledger
+from lowtide.stores.lines import append_line, whole_lines
 
 __all__ = ["Go", "Goes", "Span", "keep_plan", "kept_plans", "merged", "read_progress", "without"]
 
@@ -83,7 +83,7 @@ class Goes:
         self.folder = os.path.join(submissions_dir(ledger), label)
         self._path = os.path.join(self.folder, "goes.jsonl")
         self.list: list[Go] = []
-        for line in _lines(self._path):
+        for line in whole_lines(self._path, {"at_ns", "act", "go"}):
             self._take(line)
 
     @property
@@ -110,16 +110,7 @@ class Goes:
             If it cannot be written.
         """
         line = {"at_ns": at_ns, "act": act, "go": self.list[-1].number if self.list else 0, **more}
-        try:
-            os.makedirs(self.folder, exist_ok=True)
-            file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-            try:
-                os.write(file, json.dumps(line).encode() + b"\n")  # one write: the job appends to it too
-                os.fsync(file)
-            finally:
-                os.close(file)
-        except OSError as error:
-            raise StoreError(f"cannot write {self._path}: {error.strerror}") from error
+        append_line(self._path, line)  # in one write: the job appends to it too
         self._take(line)
 
     def ask(self) -> bool:
@@ -205,24 +196,6 @@ def read_progress(path: str) -> float | None:
     except (OSError, ValueError, ZeroDivisionError):
         return None
     return share if 0.0 <= share <= 1.0 else None
-
-
-def _lines(path: str) -> list[dict[str, Any]]:
-    """Return the whole lines of a file; one that was cut short by a kill says nothing."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            texts = file.read().splitlines()
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    found = []
-    for text in texts:
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue
-        if isinstance(line, dict) and {"at_ns", "act", "go"} <= set(line):
-            found.append(line)
-    return found
 
 
 def keep_plan(folder: str, plan: KeptPlan, *, before_half: bool) -> None:
