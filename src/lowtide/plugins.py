@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,6 +22,12 @@ GROUPS = (
 
 def find_plugins(group: str) -> dict[str, EntryPoint]:
     """Return the entry points of a group by name, nothing loaded yet."""
+    return dict(_points(group, tuple(sys.path)))
+
+
+@functools.cache
+def _points(group: str, _path: tuple[str, ...]) -> dict[str, EntryPoint]:
+    """Return what is installed on a path; looking through all packages takes milliseconds, so it is done once."""
     from importlib.metadata import entry_points
 
     return {point.name: point for point in entry_points(group=group)}

@@ -212,3 +212,15 @@ def test_families_are_the_mean_of_providers() -> None:
         ours = family_power(name)
         assert ours.idle_w_per_thread == pytest.approx(sum(i for i, _ in sums[name]) / n, abs=1e-3)
         assert ours.full_w_per_thread == pytest.approx(sum(f for _, f in sums[name]) / n, abs=1e-3)
+
+
+def test_no_name_misses_a_rule_for_its_beginning() -> None:
+    exact, rules = cpu_tables._tdp_rows()
+    names = [*exact, *(normalise_brand(brand) for brand, *_ in BRANDS)]
+    missed = [
+        (name, rule.text("brand"))
+        for name in names
+        for rule in rules
+        if re.fullmatch(rule.text("brand"), name) and not cpu_tables._may_fit(rule.text("brand"), name)
+    ]
+    assert missed == []

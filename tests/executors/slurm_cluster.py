@@ -114,6 +114,18 @@ def slurm_cluster(folder: Path) -> Iterator[dict[str, str]]:
             _end(folder / name)
 
 
+def mend(folder: Path, env: dict[str, str]) -> None:
+    """Start the daemons that a test has killed, and take back its node if it was drained."""
+    for daemon in ("slurmctld", "slurmd"):
+        if not _runs(folder / f"{daemon}.pid"):
+            _quiet([daemon], env)
+    _wait_until(lambda: "UP" in _quiet(["scontrol", "ping"], env).stdout, "slurmctld")
+    state = _quiet(["sinfo", "-h", "-o", "%T"], env).stdout
+    if "drain" in state or "down" in state:
+        host = socket.gethostname().partition(".")[0]
+        _quiet(["scontrol", "update", f"nodename={host}", "state=resume"], env)
+
+
 def _runs(pid_file: Path) -> bool:
     try:
         return Path(f"/proc/{int(pid_file.read_text())}").exists()

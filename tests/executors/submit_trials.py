@@ -23,12 +23,13 @@ while [ $i -lt {n} ]; do i=$((i+1)); date +%s.%N >> {out}; sleep 0.2; done
 
 SAVING = """\
 import os, sys, time
-work_s, folder, mode = float(sys.argv[1]), sys.argv[2], sys.argv[3]
+work_s, folder, mode, rest_s = float(sys.argv[1]), sys.argv[2], sys.argv[3], float(sys.argv[4])
 ask, save = os.environ["LOWTIDE_PAUSE_FILE"], folder + "/saved"
 done_s = float(open(save).read()) if os.environ.get("LOWTIDE_RESUME") == "1" else 0.0
-open(folder + "/starts", "a").write(f"{done_s!r}\\n")
-if mode == "file":
-    open(ask + ".watched", "w").close()
+
+def note(name, text):
+    with open(folder + "/" + name, "a") as file:  # closed by name: a file's end swallows what a handler raises
+        file.write(text + "\\n")
 
 def keep(path, text):
     with open(path + ".new", "w") as file:
@@ -39,6 +40,9 @@ def leave(*_):
     keep(save, repr(done_s))
     sys.exit(75)
 
+note("starts", repr(done_s))
+if mode == "file":
+    open(ask + ".watched", "w").close()
 if mode == "USR1":
     import signal
     signal.signal(signal.SIGUSR1, leave)
@@ -47,11 +51,12 @@ while done_s < work_s:
     now = time.monotonic()
     done_s, last = done_s + min(now - last, 0.05), now  # time in which it was stopped is no work
     if int(done_s * 10) != int((done_s - 0.001) * 10):
-        open(folder + "/ticks", "a").write(f"{time.time()!r}\\n")
+        note("ticks", repr(time.time()))
         keep(os.environ["LOWTIDE_PROGRESS_FILE"], f"{done_s / work_s:.6f}")
     if mode == "file" and os.path.exists(ask):
         leave()
-open(folder + "/ended", "a").write("once\\n")
+    time.sleep(rest_s)
+note("ended", "once")
 """
 """A job that works for some seconds, tells how far it is, and saves when its file or a signal asks it to."""
 
@@ -60,15 +65,19 @@ SAVING_SCRIPT = """\
 #SBATCH --time=10
 #SBATCH --output={folder}/out
 exec {python} -m lowtide run --name saving --tag job="$SLURM_JOB_ID" --interval 100ms --attribution dynamic \\
-  --intensity {folder}/day.csv --quiet -- {python} -S {folder}/work.py {work_s} {folder} {mode}
+  --intensity {folder}/day.csv --quiet -- {python} -S {folder}/work.py {work_s} {folder} {mode} {rest_s}
 """
 
 
-def write_saving(folder: Path, *, work_s: float, mode: str = "file") -> Path:
-    """Write a job that saves when it is asked to, measured by ``lowtide run``; return its script."""
+def write_saving(folder: Path, *, work_s: float, mode: str = "file", busy: bool = True) -> Path:
+    """Write a job that saves when it is asked to, measured by ``lowtide run``; return its script.
+
+    A busy one keeps a core at work, for what is said of its energy; another leaves it to the tests beside it.
+    """
     (folder / "work.py").write_text(SAVING)
     path = folder / "job.sbatch"
-    path.write_text(SAVING_SCRIPT.format(folder=folder, python=sys.executable, work_s=work_s, mode=mode))
+    words = {"folder": folder, "work_s": work_s, "mode": mode, "rest_s": 0.0 if busy else 0.01}
+    path.write_text(SAVING_SCRIPT.format(python=sys.executable, **words))
     return path
 
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from slurm_cluster import slurm_cluster
 from submit_trials import (
     TICKING,
-    cancel_all,
     longest_silence_s,
     lowtide,
     now_s_ns,
@@ -27,28 +24,6 @@ from lowtide.runtime.submitting_promise import read_promise
 from lowtide.stores.ledger import Ledger
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    with slurm_cluster(tmp_path_factory.mktemp("slurm")) as found:
-        yield found
-
-
-@pytest.fixture
-def env(cluster: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
-    yield {**cluster, "LOWTIDE_LEDGER": str(tmp_path / "ledger")}
-    cancel_all(cluster)
-
-
-@pytest.fixture
-def agents() -> Iterator[list[subprocess.Popen[str]]]:
-    found: list[subprocess.Popen[str]] = []
-    yield found
-    for one in found:
-        if one.poll() is None:
-            one.terminate()
-        one.wait(timeout=90)
 
 
 def submit_ticking(env: dict[str, str], folder: Path, *, n: int, duration: str, within: str) -> int:

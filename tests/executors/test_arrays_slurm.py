@@ -7,13 +7,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from slurm_cluster import slurm_cluster
-from submit_trials import cancel_all, lowtide, now_s_ns, start_agent, wait_until, write_day
+from submit_trials import lowtide, now_s_ns, start_agent, wait_until, write_day
 
 from lowtide.executors.slurm import Slurm
 
@@ -31,30 +29,6 @@ while done_s < float(sys.argv[1]):
 """
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    with slurm_cluster(tmp_path_factory.mktemp("slurm")) as found:
-        yield found
-
-
-@pytest.fixture
-def env(cluster: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
-    yield {
-        **cluster, "LOWTIDE_LEDGER": str(tmp_path / "ledger"), "LOWTIDE_JOURNAL": str(tmp_path / "journal"),
-    }  # fmt: skip
-    cancel_all(cluster)
-
-
-@pytest.fixture
-def agents() -> Iterator[list[subprocess.Popen[str]]]:
-    found: list[subprocess.Popen[str]] = []
-    yield found
-    for one in found:
-        if one.poll() is None:
-            one.terminate()
-        one.wait(timeout=90)
-
-
 def test_tasks_that_wait_are_put_off_and_those_that_run_are_not(
     env: dict[str, str], tmp_path: Path, agents: list[subprocess.Popen[str]]
 ) -> None:
@@ -69,19 +43,19 @@ def test_tasks_that_wait_are_put_off_and_those_that_run_are_not(
     number = int(done.stdout.split()[-1])
     wait_until((tmp_path / "starts").exists, "the first task")
     dirty_ns = now_s_ns()
-    write_day(tmp_path / "day.csv", [100, 900, *[100] * 6], start_ns=dirty_ns - 14 * 10**9, step_s=14)
+    write_day(tmp_path / "day.csv", [100, 900, *[100] * 4], start_ns=dirty_ns - 20 * 10**9, step_s=20)
     agents.append(start_agent(env, log))
-    wait_until(lambda: f"job {number}_[" in log.read_text(), "the gate", timeout_s=12)
+    wait_until(lambda: f"job {number}_[" in log.read_text(), "the gate", timeout_s=18)
     listed = json.loads(lowtide("submit", "--list", "--json", env=env).stdout)
     assert {one["job_id"] for one in listed} == {number}
     slurm = Slurm(env=env)
     wait_until(lambda: not slurm.jobs(), "all tasks", timeout_s=60)
     starts = sorted(float(line) for line in (tmp_path / "starts").read_text().split())
     assert len(starts) == 4  # none lost, none twice
-    at_gate = [t for t in starts if dirty_ns / 1e9 + 8.0 < t < dirty_ns / 1e9 + 14.0]
+    at_gate = [t for t in starts if dirty_ns / 1e9 + 12.0 < t < dirty_ns / 1e9 + 20.0]
     print("starts after it turned dirty", [round(t - dirty_ns / 1e9, 1) for t in starts], log.read_text())
     assert at_gate == []
-    assert starts[-1] > dirty_ns / 1e9 + 14.0
+    assert starts[-1] > dirty_ns / 1e9 + 20.0
 
 
 def test_details_of_jobs_are_read_from_json(env: dict[str, str], tmp_path: Path) -> None:

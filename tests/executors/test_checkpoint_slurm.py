@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from slurm_cluster import slurm_cluster
 from submit_trials import (
-    cancel_all,
     lowtide,
     now_s_ns,
     wait_until,
@@ -27,20 +24,6 @@ pytestmark = pytest.mark.slow
 FULL = pytest.mark.skipif(
     not os.environ.get("LOWTIDE_TEST_FULL"), reason="more than a minute: LOWTIDE_TEST_FULL=1"
 )
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    with slurm_cluster(tmp_path_factory.mktemp("slurm")) as found:
-        yield found
-
-
-@pytest.fixture
-def env(cluster: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
-    yield {
-        **cluster, "LOWTIDE_LEDGER": str(tmp_path / "ledger"), "LOWTIDE_JOURNAL": str(tmp_path / "journal"),
-    }  # fmt: skip
-    cancel_all(cluster)
 
 
 def submit_saving(

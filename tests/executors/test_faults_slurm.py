@@ -7,14 +7,12 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from slurm_cluster import slurm_cluster
 from submit_trials import (
     TICKING,
-    cancel_all,
     lowtide,
     now_s_ns,
     start_agent,
@@ -31,38 +29,6 @@ from lowtide.stores.ledger import Ledger
 pytestmark = pytest.mark.slow
 N_KILLS = 20 if os.environ.get("LOWTIDE_TEST_FULL") else 5
 SEED = 20261121
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("slurm")
-
-
-@pytest.fixture(scope="module")
-def cluster(folder: Path) -> Iterator[dict[str, str]]:
-    with slurm_cluster(folder) as found:
-        yield found
-
-
-@pytest.fixture
-def env(cluster: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
-    yield {
-        **cluster, "LOWTIDE_LEDGER": str(tmp_path / "ledger"), "LOWTIDE_JOURNAL": str(tmp_path / "journal"),
-    }  # fmt: skip
-    subprocess.run(
-        ["scontrol", "update", f"nodename={host()}", "state=resume"], env=cluster, capture_output=True
-    )
-    cancel_all(cluster)
-
-
-@pytest.fixture
-def agents() -> Iterator[list[subprocess.Popen[str]]]:
-    found: list[subprocess.Popen[str]] = []
-    yield found
-    for one in found:
-        if one.poll() is None:
-            one.terminate()
-        one.wait(timeout=90)
 
 
 def host() -> str:
@@ -138,7 +104,7 @@ def restart_controller(folder: Path, env: dict[str, str], *, down_s: float) -> N
 
 @pytest.mark.alone
 def test_controller_killed_in_mid_job_stops_neither_the_job_nor_the_agent(
-    env: dict[str, str], folder: Path, tmp_path: Path, agents: list[subprocess.Popen[str]]
+    env: dict[str, str], cluster_folder: Path, tmp_path: Path, agents: list[subprocess.Popen[str]]
 ) -> None:
     ticks, log = tmp_path / "ticks", tmp_path / "agent.log"
     write_day(tmp_path / "day.csv", [100] * 60, start_ns=now_s_ns(), step_s=2)
@@ -147,8 +113,8 @@ def test_controller_killed_in_mid_job_stops_neither_the_job_nor_the_agent(
     )
     wait_until(lambda: bool(ticks_of(ticks)), "the job's start")
     agents.append(start_agent(env, log))
-    wait_until_kept(folder, env, number)
-    restart_controller(folder, env, down_s=2.0)
+    wait_until_kept(cluster_folder, env, number)
+    restart_controller(cluster_folder, env, down_s=2.0)
     before = len(ticks_of(ticks))
     # an agent that got no answer asks again after ten seconds
     write_day(tmp_path / "day.csv", [100, 900, *[100] * 20], start_ns=now_s_ns() - 18 * 10**9, step_s=18)
@@ -162,7 +128,7 @@ def test_controller_killed_in_mid_job_stops_neither_the_job_nor_the_agent(
 
 
 def test_controller_that_is_down_when_a_job_leaves_is_waited_for(
-    env: dict[str, str], folder: Path, tmp_path: Path
+    env: dict[str, str], cluster_folder: Path, tmp_path: Path
 ) -> None:
     write_day(tmp_path / "day.csv", [100] * 60, start_ns=now_s_ns(), step_s=2)
     job = tmp_path / "job.sbatch"
@@ -172,8 +138,8 @@ def test_controller_that_is_down_when_a_job_leaves_is_waited_for(
     )
     number = submit(env, job, "--pause", "checkpoint", "--within", "120s", "--duration", "10s")
     wait_until((tmp_path / "starts").exists, "the job's start")
-    wait_until_kept(folder, env, number)
-    pid = int((folder / "slurmctld.pid").read_text())
+    wait_until_kept(cluster_folder, env, number)
+    pid = int((cluster_folder / "slurmctld.pid").read_text())
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not Path(f"/proc/{pid}").exists(), "slurmctld's end")
     (tmp_path / "now").write_text("")  # it leaves while nobody could put it back
@@ -218,11 +184,11 @@ def test_node_that_is_drained_keeps_the_job_and_its_plan_and_it_starts_after(
 def test_job_that_does_not_listen_is_left_running_and_not_asked_again(
     env: dict[str, str], tmp_path: Path
 ) -> None:
-    write_day(tmp_path / "day.csv", [100, *[300] * 6, *[100] * 16], start_ns=now_s_ns(), step_s=4)
-    job = write_saving(tmp_path, work_s=9.0, mode="deaf")
+    write_day(tmp_path / "day.csv", [100, *[300] * 3, *[100] * 8], start_ns=now_s_ns(), step_s=10)
+    job = write_saving(tmp_path, work_s=14.0, mode="deaf", busy=False)
     number = submit(
-        env, job, "--pause", "checkpoint", "--pause-signal", "USR1", "--grace", "1.5s", "--within", "60s", "--duration",
-        "9s",
+        env, job, "--pause", "checkpoint", "--pause-signal", "USR1", "--grace", "1.5s", "--within", "80s", "--duration",
+        "14s",
     )  # fmt: skip
     wait_until(has_ended(env, number), "the job", timeout_s=60)
     (go,) = Goes(Ledger(env["LOWTIDE_LEDGER"]), str(number)).list
@@ -234,13 +200,13 @@ def test_job_that_does_not_listen_is_left_running_and_not_asked_again(
 
 
 def test_job_that_listens_to_a_signal_alone_saves_and_comes_back(env: dict[str, str], tmp_path: Path) -> None:
-    write_day(tmp_path / "day.csv", [100, 100, 300, 300, *[100] * 16], start_ns=now_s_ns(), step_s=5)
-    job = write_saving(tmp_path, work_s=12.0, mode="USR1")
+    write_day(tmp_path / "day.csv", [100, 300, *[100] * 8], start_ns=now_s_ns(), step_s=14)
+    job = write_saving(tmp_path, work_s=18.0, mode="USR1", busy=False)
     number = submit(
-        env, job, "--pause", "checkpoint", "--pause-signal", "B:USR1", "--grace", "3s", "--within", "80s", "--duration",
-        "12s",
+        env, job, "--pause", "checkpoint", "--pause-signal", "B:USR1", "--grace", "3s", "--within", "90s", "--duration",
+        "18s",
     )  # fmt: skip
-    wait_until(has_ended(env, number), "the job", timeout_s=70)
+    wait_until(has_ended(env, number), "the job", timeout_s=90)
     assert [go.status for go in Goes(Ledger(env["LOWTIDE_LEDGER"]), str(number)).list] == [75, 0], (
         tmp_path / "out"
     ).read_text()

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from slurm_cluster import slurm_cluster
 
 from lowtide.errors import ExecutorError
 from lowtide.executors.slurm import Slurm, SlurmJob
 
 COUNTING = "#!/bin/sh\n#SBATCH --time=2\ni=0\nwhile [ $i -lt 2000 ]; do i=$((i+1)); echo $i > {out}; sleep 0.01; done\n"
-
-
-@pytest.fixture(scope="module")
-def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    with slurm_cluster(tmp_path_factory.mktemp("slurm")) as found:
-        yield found
 
 
 @pytest.fixture

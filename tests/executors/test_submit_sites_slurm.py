@@ -41,10 +41,11 @@ TICK = "#!/bin/sh\n#SBATCH --time=5 --output=/dev/null\ndate +%s.%N >> {out}\n{m
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[str, str]]]:
-    home, west = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("west")
-    with slurm_cluster(home) as one, slurm_cluster(west) as other:
-        yield {"home": one, "west": other}
+def two(
+    cluster: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, dict[str, str]]]:
+    with slurm_cluster(tmp_path_factory.mktemp("west")) as other:
+        yield {"home": cluster, "west": other}
 
 
 @pytest.fixture

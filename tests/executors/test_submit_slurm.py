@@ -5,30 +5,16 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from slurm_cluster import slurm_cluster
-from submit_trials import TICKING, cancel_all, lowtide, now_s_ns, ticks_of, wait_until, write_day
+from submit_trials import TICKING, lowtide, now_s_ns, ticks_of, wait_until, write_day
 
 from lowtide.executors.slurm import Slurm
 from lowtide.runtime.submitting_promise import promise_of_job, read_promise
 from lowtide.stores.ledger import Ledger
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    with slurm_cluster(tmp_path_factory.mktemp("slurm")) as found:
-        yield found
-
-
-@pytest.fixture
-def env(cluster: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
-    yield {**cluster, "LOWTIDE_LEDGER": str(tmp_path / "ledger")}
-    cancel_all(cluster)
 
 
 @pytest.fixture
@@ -149,14 +135,13 @@ def test_five_hundred_waiting_jobs_are_listed_and_replanned_in_seconds(
     assert replan_s < 60.0
 
 
-def test_controller_that_is_down_leaves_nothing_half_done(tmp_path: Path, job: Path) -> None:
-    (tmp_path / "slurm").mkdir()
-    with slurm_cluster(tmp_path / "slurm") as cluster:
-        env = {**cluster, "LOWTIDE_LEDGER": str(tmp_path / "ledger")}
-        pid = int((tmp_path / "slurm" / "slurmctld.pid").read_text())
-        os.kill(pid, 15)
-        wait_until(lambda: not Path(f"/proc/{pid}").exists(), "slurmctld's end")
-        done = lowtide("submit", "--within", "5h", "--duration", "1h", "--zone", "DE", job, env=env)
+def test_controller_that_is_down_leaves_nothing_half_done(
+    env: dict[str, str], cluster_folder: Path, tmp_path: Path, job: Path
+) -> None:
+    pid = int((cluster_folder / "slurmctld.pid").read_text())
+    os.kill(pid, 15)
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), "slurmctld's end")
+    done = lowtide("submit", "--within", "5h", "--duration", "1h", "--zone", "DE", job, env=env)
     assert done.returncode == 1
     assert done.stdout == ""
     assert "sbatch" in done.stderr

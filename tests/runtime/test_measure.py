@@ -132,3 +132,42 @@ def test_no_process_is_left_behind():
         except OSError:
             continue
     assert left == []
+
+
+@pytest.mark.parametrize(
+    ("before", "has_numpy"),
+    [
+        ("", False),
+        ("import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)", False),
+        ("import threading; threading.Thread(target=threading.Event().wait, daemon=True).start()", True),
+        ("import numpy", True),
+    ],
+    ids=["plain", "children ignored", "two threads", "numpy"],
+)
+def test_block_of_a_small_program_is_billed_and_leaves_it_small(before, has_numpy):
+    code = (
+        f"{before}\nimport sys, lowtide\n"
+        "with lowtide.measure(name='small', zone='DE', interval=0.1) as m: pass\n"
+        "print(m.result.emissions.location.g, 'numpy' in sys.modules, m.run_id)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    grams, found, run_id = done.stdout.split()
+    assert float(grams) > 0.0
+    assert found == str(has_numpy or sys.platform == "darwin")
+    assert Ledger(os.environ["LOWTIDE_LEDGER"]).last_entry(run_id) is not None
+
+
+def test_bill_that_cannot_be_kept_is_a_warning_wherever_it_is_made():
+    code = (
+        "import os, warnings, lowtide\n"
+        "with warnings.catch_warnings(record=True) as caught:\n"
+        "    warnings.simplefilter('always')\n"
+        "    with lowtide.measure(zone='DE', interval=0.1) as m:\n"
+        "        entries = os.environ['LOWTIDE_LEDGER'] + f'/runs/{m.run_id}/entries'\n"
+        "        os.rmdir(entries); open(entries, 'w').close()\n"
+        "print(m.result, [str(w.message) for w in caught])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("None [")
+    assert "is not billed yet (" in done.stdout

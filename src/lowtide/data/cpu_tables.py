@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
+from itertools import takewhile
 from typing import Final
 
 from lowtide.data.tables import Row, Table, read_table
@@ -30,6 +31,7 @@ __all__ = [
 _SEGMENTS: Final = ("server", "desktop", "laptop", "soc")
 _FILLERS: Final = frozenset({"intel", "amd", "cpu", "processor", "gen", "genuine"})
 _MARKS: Final = re.compile(r"\((?:r|tm)\)|[®™]")
+_PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789 -")
 _NOISE: Final = re.compile(r"\d+th|.*-cores?")
 _TAIL: Final = re.compile(r"@| w/ | with ")
 
@@ -121,9 +123,19 @@ def find_tdp(brand: str) -> CpuTdp | None:
     exact, rules = _tdp_rows()
     row = exact.get(name)
     if row is None:
-        fits = (r for r in rules if re.fullmatch(r.text("brand"), name))
+        fits = (r for r in rules if _may_fit(r.text("brand"), name) and re.fullmatch(r.text("brand"), name))
         row = next(fits, None)
     return None if row is None else _tdp(row, name)
+
+
+def _may_fit(pattern: str, name: str) -> bool:
+    """Return whether a name begins as a pattern does, which is far cheaper to find out than to compile it.
+
+    >>> _may_fit("xeon gold 6.*", "ryzen 7"), _may_fit("xeons? .*", "xeon 5"), _may_fit("core .*|xeon .*", "epyc")
+    (False, True, True)
+    """
+    plain = "" if "|" in pattern else "".join(takewhile(_PLAIN.__contains__, pattern))
+    return name.startswith(plain if plain == pattern else plain[:-1])  # the last one may be optional
 
 
 def find_architecture(

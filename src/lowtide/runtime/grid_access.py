@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from lowtide.errors import ConfigError, InputError
@@ -34,7 +34,7 @@ __all__ = [
     "run_end_s",
 ]
 
-AT_ONCE_S: Final = 0.08
+AT_ONCE_S: Final = 0.05
 """How long whoever waits for a bill waits for the network [s]."""
 _RUN_END_S: Final = 5.0
 _BACKGROUND_MOST_S: Final = 60.0
@@ -79,6 +79,7 @@ class GridAccess:
     asked: bool = False
     only: bool = False
     now_ns: Callable[[], int] = time.time_ns
+    _candidates: dict[tuple[str, str, tuple[str, ...]], list[Provider]] = field(default_factory=dict)
 
     def __enter__(self) -> GridAccess:
         return self
@@ -106,11 +107,11 @@ class GridAccess:
             If a provider that was named does not exist.
         """
         from lowtide.grid.imported import imported_names
-        from lowtide.grid.registry import TYPICAL, candidates, is_imported
+        from lowtide.grid.registry import TYPICAL, is_imported
 
         names = self.named if named is None else tuple(named)
-        others = [name for name in names if not is_imported(name)]
-        found = candidates(zone, basis, named=others, keys=self.keys, env=self.env)
+        others = tuple(name for name in names if not is_imported(name))
+        found = self._configured(zone, basis, others)
         by_name: dict[str, Provider] = {provider.name: provider for provider in found}
         wanted = [name for name in names if is_imported(name)]
         if TYPICAL not in names:
@@ -120,6 +121,15 @@ class GridAccess:
         order = [*(name for name in names if name in by_name), *(n for n in by_name if n not in names)]
         is_only = self.only if only is None else only
         return [by_name[name] for name in order if name in names or not (is_only and names)]
+
+    def _configured(self, zone: str, basis: Basis, named: tuple[str, ...]) -> Sequence[Provider]:
+        """Return the providers that are configured; found once: a bill asks several times."""
+        from lowtide.grid.registry import candidates
+
+        asked = zone, basis, named
+        if asked not in self._candidates:
+            self._candidates[asked] = candidates(zone, basis, named=named, keys=self.keys, env=self.env)
+        return self._candidates[asked]
 
     def _imported(self, name: str, zone: str, basis: Basis) -> Provider:
         from lowtide.grid.imported import ImportedFile

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Measurement", "count", "measure", "measured", "phase", "step"]
 
 _JOIN_WITHIN_S = 5.0
+_CLOSE_WITHIN_S = 2.0
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -185,7 +186,6 @@ class Measurement:
             )
 
     def _finish(self, recorder: RecorderHandle, lock: RunLock, ended_ns: int, *, status: int) -> None:
-        from lowtide.runtime.closing import close_run
         from lowtide.runtime.spawn import SEALED_WITHIN_S
         from lowtide.stores.codec import to_plain, write_json
 
@@ -195,7 +195,7 @@ class Measurement:
         recorder.wait_for("sealed", timeout_s=SEALED_WITHIN_S)
         recorder.close()
         lock.close()
-        closed = close_run(self._journal_dir, wait_s=2.0)
+        closed = _closed(self._journal_dir)
         if closed is not None:
             self._take_result(*closed)
 
@@ -231,6 +231,22 @@ class Measurement:
         run_id = run_of(run_id)
         plain = ledger.last_entry(run_id)
         self.result = from_plain(Entry, plain, path=ledger.run_dir(run_id)) if plain else None
+
+
+def _closed(journal_dir: str) -> tuple[Ledger, str] | None:
+    """Close the run; in a child where that is safe, so that a small program does not become one with numpy in it."""
+    from lowtide.runtime.closing import close_run
+    from lowtide.runtime.isolate import in_child, is_light
+    from lowtide.stores.ledger import Ledger
+
+    def work() -> list[str] | None:
+        closed = close_run(journal_dir, wait_s=_CLOSE_WITHIN_S)
+        return None if closed is None else [closed[0].path, closed[1]]
+
+    if not is_light():
+        return close_run(journal_dir, wait_s=_CLOSE_WITHIN_S)
+    found = in_child(work)
+    return None if found is None else (Ledger(found[0]), found[1])
 
 
 def _status_of(error: BaseException | None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -154,6 +155,7 @@ def _spawn(options: dict[str, Any], *, detach: bool) -> int:
     command = [sys.executable, "-I", "-S", "-c", boot, json.dumps(options)]
     pid = os.posix_spawn(sys.executable, command, dict(os.environ), file_actions=actions, setsigmask=[])
     if detach:
-        os.waitpid(pid, 0)
+        with contextlib.suppress(ChildProcessError):  # of a program that ignores its children's ends
+            os.waitpid(pid, 0)
         return -1
     return pid

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from glob import glob
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -112,14 +112,11 @@ def software_versions(paths: Sequence[str] | None = None) -> dict[str, str]:
     >>> "numpy" in software_versions()
     True
     """
-    from importlib import metadata
-
-    where = list(sys.path if paths is None else paths)
     found: dict[str, str] = {}
-    for name in _PACKAGES:
-        for distribution in metadata.distributions(name=name, path=where):
-            found[name] = distribution.version
-            break
+    for folder in sys.path if paths is None else paths:
+        for name, version in _installed(folder):
+            if name in _PACKAGES:
+                found.setdefault(name, version)
     if paths is None:
         found["python"] = sys.version.split()[0]
     try:
@@ -128,6 +125,23 @@ def software_versions(paths: Sequence[str] | None = None) -> dict[str, str]:
     except OSError:
         pass  # no such GPU
     return dict(sorted(found.items()))
+
+
+def _installed(folder: str) -> Iterator[tuple[str, str]]:
+    """Yield name and version of the packages of a folder, which installers write into the names of folders.
+
+    The form is that of the binary distribution format, packaging.python.org: ``NAME-VERSION.dist-info``, dashes of
+    either written as underscores.
+    """
+    try:
+        names = os.listdir(folder or ".")
+    except OSError:
+        return  # not a folder, or not there
+    for entry in names:
+        stem, _, kind = entry.rpartition(".")
+        if kind in ("dist-info", "egg-info") and "-" in stem:
+            name, version = stem.split("-")[:2]
+            yield name.lower().replace("_", "-").replace(".", "-"), version.replace("_", "-")
 
 
 def software_near(program: str) -> dict[str, str]:
