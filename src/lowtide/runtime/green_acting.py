@@ -16,8 +16,8 @@ from lowtide.model.record import RunHeader
 from lowtide.quantities import format_duration
 from lowtide.runtime.green_asking import Asking
 from lowtide.runtime.green_clock import CLOCK, GreenClock
+from lowtide.runtime.green_course import Course
 from lowtide.runtime.green_left import PAUSE, Left, begun_path, left_path, n_begun, verdict_of
-from lowtide.runtime.green_progress import Progress
 from lowtide.runtime.green_state import FROZEN, PROGRESS, RETRIES, GreenState
 from lowtide.units import ns_from_s
 
@@ -54,13 +54,12 @@ class Acting:
         self._header, self._state, self._say, self._keep, self._clock = header, state, say, keep, clock
         self._folder = header.journal_dir
         self.pause_file = os.path.join(self._folder, PAUSE)
-        self._source = state.source(self._folder)
-        self._progress = None if state.progress is None else Progress(**state.progress)
+        self.course = Course(state, self._folder, self.pause_file, clock)
         self._freezer: Freezer | None = None
         self._asking: Asking | None = None
         self._pid, self._n = -1, n_begun(self._folder)
         self._spared: frozenset[int] = frozenset()
-        self._since_ns, self._started_wall_ns, self._not_before_ns = -1, 0, 0
+        self._not_before_ns = 0
         self.group: str | None = None
         self.stood = False  # whether it was paused when the run ended
 
@@ -75,11 +74,6 @@ class Acting:
     def may_start(self) -> bool:
         """Whether the wait after a failed resume is over."""
         return self._clock.boot_ns() >= self._not_before_ns
-
-    @property
-    def is_running(self) -> bool:
-        """Whether time passes for the job."""
-        return self._since_ns >= 0
 
     @property
     def keeps(self) -> bool:
@@ -115,7 +109,7 @@ class Acting:
         self._n += 1
         self._pid, self._state.phase = pid, "running"
         self._state.runs.append([self._clock.boot_ns(), None])
-        self._since_ns, self._started_wall_ns = self._clock.work_ns(), self._clock.wall_ns()
+        self.course.start()
         self._freezer = self._freezer_of(pid)
         self._keep()
 
@@ -145,7 +139,7 @@ class Acting:
         freezer, state = self._freezer, self._state
         if freezer is None:
             return
-        self._stand()
+        self.course.stand()
         state.phase = "frozen"
         asked_ns = self._clock.boot_ns()
         state.runs[-1][1] = asked_ns
@@ -154,7 +148,8 @@ class Acting:
             freezer.freeze()
         except (ExecutorError, StoreError) as error:
             self._thaw()
-            state.phase, state.runs[-1][1], self._since_ns = "running", None, self._clock.work_ns()
+            state.phase, state.runs[-1][1] = "running", None
+            self.course.go_on()
             self._unpause(str(error))
             return
         now_ns = self._clock.boot_ns()  # from the decision to its effect it ran
@@ -166,7 +161,7 @@ class Acting:
         """Let a frozen job go on."""
         self._state.phase = "running"
         self._state.runs.append([self._clock.boot_ns(), None])
-        self._since_ns = self._clock.work_ns()
+        self.course.go_on()
         self._keep()
         self._thaw()
 
@@ -188,9 +183,9 @@ class Acting:
 
     def look(self) -> None:
         """Look how far the job is, and what has come of a request."""
-        if not self.is_running:
+        if not self.course.goes_on:
             return
-        self._look_at_progress()
+        self.course.look(self._n, leaves=self.keeps)
         end = None if self._asking is None else self._asking.look()
         if self._asking is None or end is None:
             return
@@ -213,10 +208,10 @@ class Acting:
         found = verdict_of(self._folder, state, self._n) if self.keeps else None
         if found is None:
             return "ended"
-        self._look_at_progress()
+        self.course.look(self._n, leaves=self.keeps)
         left, verdict = found
         asked = state.phase == "asking"
-        self._stand()
+        self.course.stand()
         self._asking = None
         _close_stretch(state, left)
         if verdict == "ended":
@@ -285,56 +280,16 @@ class Acting:
             except ExecutorError as error:
                 self._say(f"lowtide: {error}")
 
-    # How far it is
-
-    def work_s(self) -> float:
-        """Return how long all of the work takes [s], at the measured rate where there is one."""
-        expected_s = self._state.spec.work_s
-        return expected_s if self._progress is None else self._progress.work_s(expected_s)
-
-    def done_ns(self) -> int:
-        """Return the work done [ns]: as the job tells it, else the time it has run."""
-        if self._progress is None:
-            return self._ran_ns()
-        return ns_from_s(self._progress.done_s(self._ran_ns() / 1e9, self._state.spec.work_s))
+    # What is due
 
     def resume_s(self) -> float:
-        """Return what a pause costs in time [s]: saving, and from the next start to its first step."""
-        state = self._state
-        if not self.keeps:
-            return 0.0
-        again = state.ready_s[1:] or ([] if state.spec.resume_time_s is not None else state.ready_s)
-        ready_s = again[-1] if again else state.spec.resume_time_s or 0.0
-        saves_s = [pause["effect_s"] for pause in state.pauses if pause["effect_s"] is not None]
-        return float(ready_s + (saves_s[-1] if saves_s else 0.0))
+        """Return what a pause costs the job in time [s]; a frozen one goes on where it stood."""
+        return self.course.resume_s() if self.keeps else 0.0
 
     def wait_s(self) -> float:
         """Return after what time something is due here [s]."""
         left_ns = self._not_before_ns - self._clock.boot_ns()
         return left_ns / 1e9 if left_ns > 0 else _FOREVER_S
-
-    def _ran_ns(self) -> int:
-        return self._state.done_ns + (self._clock.work_ns() - self._since_ns if self.is_running else 0)
-
-    def _stand(self) -> None:
-        """Let no more time pass for the job."""
-        self._state.done_ns, self._since_ns = self._ran_ns(), -1
-
-    def _look_at_progress(self) -> None:
-        """Take in what the job tells of its progress, and when it is ready after a start."""
-        state, told = self._state, self._source.look()
-        if told is not None and told[1] * 1e9 >= self._started_wall_ns:
-            ran_s = self._ran_ns() / 1e9
-            if self._progress is None:
-                self._progress = Progress(told[0], ran_s, self._n)
-            else:
-                self._progress.tell(told[0], ran_s, self._n)
-            state.progress = self._progress.plain()
-        if self.keeps and len(state.ready_s) < self._n:
-            ready = _mtime(self.pause_file + WATCHED) if told is None else told[1]
-            if ready is not None:
-                after_s = max(0.0, ready - self._started_wall_ns / 1e9)
-                state.ready_s += [after_s] * (self._n - len(state.ready_s))
 
 
 def _close_stretch(state: GreenState, left: Left) -> None:
@@ -354,13 +309,6 @@ def _remove(path: str) -> None:
         os.unlink(path)
     except FileNotFoundError:
         pass  # nobody has made it
-
-
-def _mtime(path: str) -> float | None:
-    try:
-        return os.stat(path).st_mtime
-    except OSError:
-        return None
 
 
 def _is_in(group: str, pid: int) -> bool:

@@ -235,14 +235,14 @@ class Control:
         ahead_ns = for_ns - self._clock.wall_ns()
         acting = self.acting
         runs = self.state.runs_ns(clock=self._clock)
-        if acting.is_running and runs and ahead_ns > 0:
+        if acting.course.goes_on and runs and ahead_ns > 0:
             runs[-1] = runs[-1][0], for_ns
         begun = {"running": "running", "asking": "running", "frozen": "paused", "saved": "paused"}.get(
             self.state.phase
         )
-        done_s = (acting.done_ns() + (max(0, ahead_ns) if begun == "running" else 0)) / 1e9
+        done_s = (acting.course.done_ns() + (max(0, ahead_ns) if begun == "running" else 0)) / 1e9
         return {
-            "header": self.header, "spec": replace(self.state.spec, work_s=acting.work_s()), "for_ns": for_ns,
+            "header": self.header, "spec": replace(self.state.spec, work_s=acting.course.work_s()), "for_ns": for_ns,
             "begun": begun, "done_s": done_s, "runs_ns": tuple(runs), "plan": self.state.plan,
             "resume_s": acting.resume_s(),
         }  # fmt: skip
@@ -266,7 +266,7 @@ class Control:
 
     def _note(self, answer: dict[str, Any], now_ns: int) -> None:
         state, promise = self.state, answer["promise"]
-        done_ns = self.acting.done_ns()
+        done_ns = self.acting.course.done_ns()
         state.n_decisions += 1
         state.decisions.append(
             {"t_ns": now_ns, "done_s": done_ns / 1e9, "phase": state.phase}
@@ -276,7 +276,7 @@ class Control:
         if promise is not None:
             state.first = state.first or promise
             state.last = promise
-            if done_ns < ns_from_s(self.acting.work_s()) // 2:
+            if done_ns < ns_from_s(self.acting.course.work_s()) // 2:
                 state.half = promise
 
     def _without_an_answer(self) -> None:
@@ -307,9 +307,9 @@ class Control:
     def _latest_ns(self) -> int:
         """Return when it must be running to meet its deadline."""
         spec = self.state.spec
-        longest_ns = ns_from_s(self.acting.work_s() * (1.0 + spec.margin))
+        longest_ns = ns_from_s(self.acting.course.work_s() * (1.0 + spec.margin))
         resume_ns = ns_from_s(self.acting.resume_s()) if self.state.phase == "saved" else 0
-        return spec.deadline_ns - max(0, longest_ns - self.acting.done_ns()) - resume_ns
+        return spec.deadline_ns - max(0, longest_ns - self.acting.course.done_ns()) - resume_ns
 
     # Looking
 

@@ -148,7 +148,7 @@ def _budget_watch(
         return None
     from lowtide.runtime.budget_watch import watch_of
 
-    done_s = None if control is None else lambda: control.acting.done_ns() / 1e9
+    done_s = None if control is None else lambda: control.acting.course.done_ns() / 1e9
     return watch_of(header, ledger, say=say, done_s=done_s)
 
 

@@ -10,17 +10,15 @@ from __future__ import annotations
 import os
 import resource
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from lowtide.errors import StoreError
 from lowtide.model.pausing import EX_TEMPFAIL
-from lowtide.model.record import RunEnd, RunHeader, Telemetry
-from lowtide.runtime.green_clock import CLOCK
+from lowtide.model.record import RunEnd, RunHeader
 from lowtide.runtime.green_left import n_begun, read_left
+from lowtide.runtime.kept_recorder import KeptRecorder
 from lowtide.runtime.signals import (
     ENDING,
     FORWARDED,
@@ -30,7 +28,6 @@ from lowtide.runtime.signals import (
     next_signal,
     send,
 )
-from lowtide.runtime.spawn import SEALED_WITHIN_S, RecorderHandle, ready_within_s, spawn_recorder
 from lowtide.runtime.starting import (
     CannotStartError,
     Keeping,
@@ -41,8 +38,8 @@ from lowtide.runtime.starting import (
     start_once,
     write_left,
 )
+from lowtide.runtime.supervised import Job, run_end
 from lowtide.stores.codec import to_plain, write_json
-from lowtide.stores.marks import counts_of
 
 if TYPE_CHECKING:
     from lowtide.runtime.budget_watch import BudgetWatch
@@ -50,10 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CannotStartError", "InterruptedWaitError", "Supervisor"]
 
-_RESTARTS_AT_ONCE: Final = 5
-_RESTART_PAUSE_S: Final = 1.0
 _OVER_BUDGET: Final = -1
-_RU_MAXRSS_BYTES: Final = 1 if sys.platform == "darwin" else 1024
 
 
 class InterruptedWaitError(Exception):
@@ -62,18 +56,6 @@ class InterruptedWaitError(Exception):
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.number = number
-
-
-@dataclass(slots=True)
-class _Job:
-    """One start of the command; its keeper is -1 where it has none."""
-
-    pid: int
-    started_ns: int
-    keeper: int = -1
-    begun_ns: int = field(default_factory=CLOCK.boot_ns)
-    status: int | None = None
-    ended_ns: int = 0
 
 
 class Supervisor:
@@ -105,16 +87,13 @@ class Supervisor:
         control: Control | None = None,
         budget: BudgetWatch | None = None,
     ) -> None:
-        self._header, self._segments_dir = header, segments_dir
+        self._header, self._say = header, say
         self._control, self._budget = control, budget
-        self._sensors, self._scope, self._say = sensors, scope, say
-        self._recorder: RecorderHandle | None = None
-        self._writer = 0
-        self._reaped_ns = 0
-        self._next_restart = 0.0
+        self._recorder = KeptRecorder(
+            header, segments_dir=segments_dir, sensors=sensors, scope=scope, say=say
+        )
         self._reaper = False
         self._first_ns = 0
-        self._told: dict[int, int] = {}  # whom a recorder was told to spare, and which recorder
         self._used: list[Used] = []
         self._said_left = False
         self._signals = {getattr(signal, name) for name in FORWARDED if hasattr(signal, name)}
@@ -138,12 +117,11 @@ class Supervisor:
         try:
             self._reaper = become_reaper()
             self._await_start(waited)
-            self._writer = _writers_before(self._header.journal_dir)
-            self._start_recorder(reaper=self._reaper)
+            self._recorder.begin(reaper=self._reaper)
             job = self._run_to_its_end(command, env, before, waited)
             end = self._end(job)
             self._note_end(end)
-            self._finish_recorder()
+            self._recorder.finish()
         finally:
             drop_pending(waited)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -151,26 +129,26 @@ class Supervisor:
 
     def _run_to_its_end(
         self, command: Sequence[str], env: dict[str, str], mask: Iterable[int], waited: set[int]
-    ) -> _Job:
+    ) -> Job:
         """Run the command once, or as often as it saves, leaves and is started again; return its last start."""
         control = self._control
         again = control is not None and control.acting.n_starts > 0
         if again and control is not None and (status := self._take_over(control)) is not None:
-            return _ended(status)
+            return Job.gone(status)
         while True:
             if again and control is not None and (number := self._await_again(control, waited)):
                 if number == _OVER_BUDGET:
-                    return _ended(EX_TEMPFAIL << 8)
+                    return Job.gone(EX_TEMPFAIL << 8)
                 self._say(f"lowtide: {signal.Signals(number).name} while paused; {command[0]} is not started again, "
                           "and what it saved stays where it is")  # fmt: skip
-                return _ended(number)
+                return Job.gone(number)
             job = self._spawn(command, env, mask)
             self._first_ns = self._first_ns or job.started_ns
             if job.status is None:
-                self._tell(f"job {job.pid}")
+                self._recorder.tell(f"job {job.pid}")
                 self._wait(job, waited)
             if self._budget is not None:
-                self._budget.left(os.waitstatus_to_exitcode(job.status or 0))
+                self._budget.left(job.code)
             if control is None or not control.left():
                 return job
             again = True
@@ -223,8 +201,8 @@ class Supervisor:
                 return number
             if number == signal.SIGCHLD:
                 self._reap(None)
-            if self._recorder is None and time.monotonic() >= self._next_restart:
-                self._start_recorder(reaper=self._reaper)
+            if self._recorder.is_due:
+                self._recorder.start()
 
     def _nobody_left(self, control: Control) -> bool:
         """Return whether nothing is left of the last start, which must not run beside the next; the deadline is."""
@@ -237,22 +215,22 @@ class Supervisor:
                       "it is started again once they have")  # fmt: skip
         return not left or control.is_late
 
-    def _spawn(self, command: Sequence[str], env: dict[str, str], mask: Iterable[int]) -> _Job:
+    def _spawn(self, command: Sequence[str], env: dict[str, str], mask: Iterable[int]) -> Job:
         control = self._control
         try:
             started_ns = time.time_ns()
             if control is None:
-                return _Job(self._spawn_plainly(command, env, mask), started_ns)
+                return Job(self._spawn_plainly(command, env, mask), started_ns)
             started = self._start_once(control, command, env, mask)
         except CannotStartError:
-            self._abandon()
+            self._recorder.abandon()
             raise
         except FileExistsError as error:
-            self._abandon()
+            self._recorder.abandon()
             raise TakenOverError(self._header.run_id) from error
         except OSError as error:
             if control is None or not control.acting.n_starts:
-                self._abandon()
+                self._recorder.abandon()
                 raise CannotStartError(f"{command[0]}: {error.strerror or error}", 126) from error
             self._say(f"lowtide: {command[0]}: {error.strerror or error}")
             started = Started(-1)
@@ -260,7 +238,7 @@ class Supervisor:
         control.started(started.pid)
         if self._budget is not None:
             self._budget.started()
-        return _Job(started.pid, started_ns, started.keeper, status=None if started.pid > 0 else 126 << 8)
+        return Job(started.pid, started_ns, started.keeper, status=None if started.pid > 0 else 126 << 8)
 
     def _spawn_plainly(self, command: Sequence[str], env: dict[str, str], mask: Iterable[int]) -> int:
         if self._budget is None:
@@ -279,10 +257,10 @@ class Supervisor:
 
     def _spared(self) -> list[int]:
         """Return the children that are not the job's, but for the one that decides."""
-        looker = [] if self._budget is None or self._budget.looker_pid < 0 else [self._budget.looker_pid]
-        return looker if self._recorder is None else [self._recorder.pid, *looker]
+        children = (self._recorder.pid, -1 if self._budget is None else self._budget.looker_pid)
+        return [pid for pid in children if pid > 0]
 
-    def _wait(self, job: _Job, waited: set[int]) -> None:
+    def _wait(self, job: Job, waited: set[int]) -> None:
         """Wait for the job to end, passing signals on and keeping a recorder alive."""
         self._steer(job)
         while job.status is None:
@@ -293,11 +271,11 @@ class Supervisor:
                 pass  # time to try a recorder again, or to decide
             else:
                 self._pass_on(job, number, from_terminal)
-            if self._recorder is None and job.status is None and time.monotonic() >= self._next_restart:
-                self._start_recorder(reaper=True, job_pid=job.pid)
+            if job.status is None and self._recorder.is_due:
+                self._recorder.start(job.pid)
             self._steer(job)
 
-    def _pass_on(self, job: _Job, number: int, from_terminal: bool) -> None:
+    def _pass_on(self, job: Job, number: int, from_terminal: bool) -> None:
         """Send a signal to the job; one that is frozen is thawed first, so that it hears it."""
         name, control = signal.Signals(number).name, self._control
         if control is not None and control.is_frozen and name in ("SIGCONT", "SIGWINCH"):
@@ -309,23 +287,22 @@ class Supervisor:
         if not (from_terminal and name in FROM_TERMINAL):
             send(job.pid, number)  # the terminal's own go to the job without us
 
-    def _steer(self, job: _Job) -> None:
+    def _steer(self, job: Job) -> None:
         """Let the controller and the budget's watch do what is due, and be woken when they want to be."""
-        if job.status is not None or (self._control is None and self._budget is None):
-            return
-        self._poll()
-        self._set_alarm()
+        if job.status is None:
+            self._poll()
+            self._set_alarm()
 
     def _poll(self) -> None:
         if self._budget is not None:
             self._budget.poll()
-            self._spare(self._budget.looker_pid)
+            self._recorder.spare(self._budget.looker_pid)
         if self._control is not None:
             self._control.acting.spare(self._spared())
             self._control.poll()
-            self._spare(self._control.thinker_pid)
+            self._recorder.spare(self._control.thinker_pid)
 
-    def _over_budget(self, job: _Job, act: str) -> None:
+    def _over_budget(self, job: Job, act: str) -> None:
         """End the job, or ask it to save and leave; whichever, it is not paused or started again after it."""
         budget, control = self._budget, self._control
         if budget is None:
@@ -339,19 +316,11 @@ class Supervisor:
             budget.ask(job.pid, 1 if control is None else control.acting.n_starts)
 
     def _set_alarm(self) -> None:
-        minding = (self._control, self._budget)
+        minding = (self._control, self._budget, self._recorder)
         waits_s = [wait_s for m in minding if m is not None and (wait_s := m.wait_s()) is not None]
-        if self._recorder is None:
-            waits_s.append(max(0.01, self._next_restart - time.monotonic()))
         signal.setitimer(signal.ITIMER_REAL, min(waits_s, default=0.0))
 
-    def _spare(self, pid: int) -> None:
-        """Tell the recorder, and each that follows it, that a child is not the job's."""
-        if pid > 0 and self._recorder is not None and self._told.get(pid) != self._writer:
-            self._told[pid] = self._writer
-            self._tell(f"spare {pid}")
-
-    def _reap(self, job: _Job | None) -> None:
+    def _reap(self, job: Job | None) -> None:
         while True:
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
@@ -361,23 +330,19 @@ class Supervisor:
                 return
             if job is not None and pid in (job.pid, job.keeper):
                 self._job_left(job, pid, status, usage)
-            elif self._recorder is not None and pid == self._recorder.pid:
-                self._reaped_ns += round((usage.ru_utime + usage.ru_stime) * 1e9)
-                self._recorder.close()
-                self._recorder = None
-                self._plan_restart()
+            elif self._recorder.reaped(pid, usage):
+                continue
             elif (self._control is not None and self._control.reaped(pid)) or self._has_looked(pid, job):
-                self._told.pop(pid, None)
-                self._leave_out(round((usage.ru_utime + usage.ru_stime) * 1e9))
+                self._recorder.leave_out(pid, usage)
 
-    def _has_looked(self, pid: int, job: _Job | None) -> bool:
+    def _has_looked(self, pid: int, job: Job | None) -> bool:
         """Return whether a child was the one that looks at the budget, and do what it found due."""
         found = "other" if self._budget is None else self._budget.reaped(pid)
         if found in ("stop", "checkpoint") and job is not None and job.status is None:
             self._over_budget(job, found)
         return found != "other"
 
-    def _job_left(self, job: _Job, pid: int, status: int, usage: resource.struct_rusage) -> None:
+    def _job_left(self, job: Job, pid: int, status: int, usage: resource.struct_rusage) -> None:
         """Take note of how a job left, from its keeper where it has one that was not killed."""
         acting = None if self._control is None else self._control.acting
         used = Used.of(usage)
@@ -392,78 +357,21 @@ class Supervisor:
                 write_left(acting.left_file, started_ns=job.begun_ns, status=status, usage=usage)
             except OSError as error:
                 self._say(f"lowtide: {acting.left_file} cannot be written ({error.strerror})")
-        job.status, job.ended_ns = status, time.time_ns()
+        job.end(status)
         self._used.append(used)
 
-    def _leave_out(self, cpu_ns: int) -> None:
-        """Keep the CPU time of a child that decided out of the run's: we have waited for it."""
-        self._reaped_ns += cpu_ns
-        self._tell(f"reaped {cpu_ns}")
-
-    def _plan_restart(self) -> None:
-        """At once the first few times, then every second, so that a recorder that cannot live is no storm."""
-        pause_s = 0.0 if self._writer <= _RESTARTS_AT_ONCE else _RESTART_PAUSE_S
-        self._next_restart = time.monotonic() + pause_s
-        if pause_s:
-            signal.setitimer(signal.ITIMER_REAL, pause_s)
-
-    def _start_recorder(self, *, reaper: bool, job_pid: int = -1) -> None:
-        self._writer += 1
-        try:
-            self._recorder = spawn_recorder(
-                self._header,
-                writer=f"w{self._writer}",
-                segments_dir=self._segments_dir,
-                root_pid=os.getpid(),
-                reaper=reaper,
-                sensors=self._sensors,
-                scope=self._scope,
-                job_pid=job_pid,
-                reaped_ns=self._reaped_ns,
-            )
-        except OSError as error:
-            self._say(
-                f"lowtide: the recorder cannot be started ({error.strerror}); the command runs unmeasured"
-            )
-            self._plan_restart()
-            return
-        if job_pid < 0 and not self._recorder.wait_for("ready", timeout_s=ready_within_s(self._header)):
-            self._say(
-                "lowtide: the recorder is not ready; the command starts all the same "
-                f"(see {self._header.journal_dir}/w{self._writer}.log)"
-            )
-
-    def _tell(self, word: str) -> None:
-        if self._recorder is not None:
-            self._recorder.tell(word)
-
-    def _end(self, job: _Job) -> RunEnd:
+    def _end(self, job: Job) -> RunEnd:
         if self._control is not None:
             self._control.finish()
         if self._budget is not None:
             self._budget.stop()
-        code = os.waitstatus_to_exitcode(job.status or 0)
-        own, used = resource.getrusage(resource.RUSAGE_SELF), Used.sum(self._used)
-        # The kernel hands our own peak down to a spawned child, so only a larger one is the command's.
-        is_own = used.maxrss <= own.ru_maxrss
-        telemetry = Telemetry(
-            cpu_seconds=used.cpu_s,
-            peak_memory_bytes=None if is_own else used.maxrss * _RU_MAXRSS_BYTES,
-            disk_read_bytes=used.inblock * 512,
-            disk_write_bytes=used.oublock * 512,
-        )
-        return RunEnd(
-            started_ns=(started_ns := self._first_ns or job.started_ns),
-            ended_ns=(ended_ns := max(job.ended_ns, started_ns + 1)),
-            exit_code=code if code >= 0 else None,
-            signal=-code if code < 0 else None,
-            telemetry=telemetry,
-            counts=counts_of(self._header.journal_dir),
-            plan=None
-            if self._control is None
-            else self._control.plan(started_ns=started_ns, ended_ns=ended_ns),
+        first_ns, plan = self._first_ns or job.started_ns, None
+        if self._control is not None:
+            plan = self._control.plan(started_ns=first_ns, ended_ns=max(job.ended_ns, first_ns + 1))
+        return run_end(
+            job, first_ns=first_ns, used=self._used, journal_dir=self._header.journal_dir, plan=plan,
             budget=None if self._budget is None else self._budget.reached,
-        )
+        )  # fmt: skip
 
     def _note_end(self, end: RunEnd) -> None:
         """Write how the job ended beside its journal before anything else is done."""
@@ -471,34 +379,3 @@ class Supervisor:
             write_json(os.path.join(self._header.journal_dir, "end.json"), to_plain(end))
         except StoreError as error:
             self._say(f"lowtide: {error}")
-
-    def _finish_recorder(self) -> None:
-        if self._recorder is None:  # it died just before the job did: one more reads the counters' end
-            self._start_recorder(reaper=True)
-        if self._recorder is None:
-            return
-        self._recorder.tell("end")
-        if not self._recorder.wait_for("sealed", timeout_s=SEALED_WITHIN_S):
-            self._say(
-                "lowtide: the recorder has not sealed its journal; `lowtide show last` closes the run later"
-            )
-        self._recorder.close()
-        self._recorder = None
-
-    def _abandon(self) -> None:
-        """End the recorder of a command that never started."""
-        if self._recorder is not None:
-            send(self._recorder.pid, signal.SIGKILL)
-            self._recorder.close()
-            self._recorder = None
-
-
-def _ended(status: int) -> _Job:
-    """Return the end of a command that no process is left of."""
-    now_ns = time.time_ns()
-    return _Job(-1, now_ns, status=status, ended_ns=now_ns)
-
-
-def _writers_before(journal_dir: str) -> int:
-    """Return how many recorders a run has had: the next one's journal is to be another's."""
-    return sum(name.startswith("w") and name.endswith(".log") for name in os.listdir(journal_dir))
