@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +11,14 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from slurm_double import SlurmDouble, waiting_job
+from slurm_double import SlurmDouble
+from submitted_cases import DIRTY, START_NS, SubmittedCase
 
 from lowtide.cli.main import cli
 from lowtide.errors import ExecutorError, InputError
-from lowtide.executors.slurm_jobs import SlurmJob
-from lowtide.quantities import parse_instant_ns
 from lowtide.runtime.agent import Agent
 from lowtide.runtime.agent_journal import AgentLock, Journal, key_of
-from lowtide.runtime.config import load_config
-from lowtide.runtime.submitting import SubmitRequest, plan_submission
 from lowtide.runtime.submitting_promise import (
-    Promise,
-    make_comment,
     promise_path,
     read_promise,
     write_promise,
@@ -31,64 +26,16 @@ from lowtide.runtime.submitting_promise import (
 from lowtide.stores.ledger import Ledger
 from lowtide.units import NS_PER_H
 
-START_NS = parse_instant_ns("2026-03-01T00:00Z")
-FLAT = (100,) * 12
-DIRTY = (100, 900, 900, 100, 100, 100, 100, 100, 100, 100, 100, 100)
-"""Two dirty hours, from 01:00 to 03:00."""
 
+class Case(SubmittedCase):
+    """A job that was submitted and runs since midnight, and an agent for it."""
 
-@dataclass
-class Clock:
-    """Says what it was set to."""
-
-    now_ns: int = START_NS
-
-    def __call__(self) -> int:
-        return self.now_ns
-
-    def set_h(self, hours: float) -> None:
-        self.now_ns = START_NS + round(hours * NS_PER_H)
-
-
-class Case:
-    """A job of 2 h that was submitted and runs since midnight, and an agent for it."""
-
-    def __init__(self, folder: Path, **given: Any) -> None:
-        self.ledger, self.slurm, self.clock = Ledger(str(folder / "ledger")), SlurmDouble(), Clock()
-        self.day, self.said = folder / "day.csv", list[str]()
-        script = folder / "job.sbatch"
-        script.write_text("#!/bin/sh\ntrue\n")
-        self.forecast(FLAT)
-        asked = {"script": str(script), "duration": "2h", "within": "10h", "power": "1kW", "pause": "freeze"}
-        config = load_config(env={}).with_flags({"intensity": str(self.day)})
-        self.promise: Promise = replace(
-            plan_submission(
-                SubmitRequest(**{**asked, **given}), config, ledger=self.ledger, env={}, now_ns=START_NS
-            ).promise,
-            job_id=7,
-        )
-        write_promise(self.ledger, self.promise)
+    def __init__(self, folder: Path, **asked: Any) -> None:
+        super().__init__(folder, **{"pause": "freeze", **asked})
         self.runs()
-
-    def forecast(self, values: tuple[int, ...]) -> None:
-        rows = [f"2026-03-01T{hour:02d}:00Z,{value}" for hour, value in enumerate(values)]
-        self.day.write_text("\n".join(["ts_utc,DE", *rows]) + "\n")
-
-    def runs(self, **changes: Any) -> None:
-        """Let Slurm say that the job runs since midnight."""
-        self.slurm.listed = [self.job(state="RUNNING", reason="None", start_ns=START_NS, **changes)]
-
-    def job(self, **changes: Any) -> SlurmJob:
-        return waiting_job(7, make_comment(self.promise), **changes)
 
     def agent(self) -> Agent:
         return Agent(self.ledger, self.slurm, say=self.said.append, clock=self.clock)
-
-    def acts(self) -> list[tuple[Any, ...]]:
-        """Return what Slurm was asked to do since the last time."""
-        found = [said for said in self.slurm.said if said[0] != "jobs"]
-        self.slurm.said.clear()
-        return found
 
 
 @pytest.fixture

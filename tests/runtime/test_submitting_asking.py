@@ -2,74 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from slurm_double import SlurmDouble, waiting_job
+from slurm_double import SlurmDouble
+from submitted_cases import DIRTY, FLAT, START_NS, SubmittedCase
 
 from lowtide.errors import ExecutorError
 from lowtide.executors.batch_wrapper import GONE
-from lowtide.quantities import parse_instant_ns
 from lowtide.runtime.agent import Agent
-from lowtide.runtime.config import load_config
-from lowtide.runtime.submitting import SubmitRequest, plan_submission, submit
+from lowtide.runtime.submitting import submit
 from lowtide.runtime.submitting_asking import Minded, leave, look, look_to_the_second
 from lowtide.runtime.submitting_goes import Goes, kept_plans
-from lowtide.runtime.submitting_promise import Promise, make_comment, write_promise
-from lowtide.stores.ledger import Ledger
 from lowtide.units import NS_PER_H, NS_PER_S
 
-START_NS = parse_instant_ns("2026-03-01T00:00Z")
-FLAT = (100,) * 12
-DIRTY = (100, 900, 900, 100, 100, 100, 100, 100, 100, 100, 100, 100)
-"""Two dirty hours, from 01:00 to 03:00."""
 
+class Case(SubmittedCase):
+    """A job that may leave and runs since midnight."""
 
-@dataclass
-class Clock:
-    now_ns: int = START_NS
-
-    def __call__(self) -> int:
-        return self.now_ns
-
-    def set_h(self, hours: float) -> None:
-        self.now_ns = START_NS + round(hours * NS_PER_H)
-
-    def sleep(self, seconds: float) -> None:
-        self.now_ns += round(seconds * NS_PER_S)
-
-
-class Case:
-    """A job of 2 h that may leave and runs since midnight."""
-
-    def __init__(self, folder: Path, **given: Any) -> None:
-        self.ledger, self.slurm, self.clock = Ledger(str(folder / "ledger")), SlurmDouble(), Clock()
-        self.day, self.said, script = folder / "day.csv", list[str](), folder / "job.sbatch"
-        script.write_text("#!/bin/bash\n#SBATCH -N1\ntrue\n")
-        self.forecast(FLAT)
-        asked = {
-            "script": str(script),
-            "duration": "2h",
-            "within": "10h",
-            "power": "1kW",
-            "pause": "checkpoint",
-        }
-        self.request = SubmitRequest(**{**asked, **given})
-        config = load_config(env={}).with_flags({"intensity": str(self.day)})
-        self.planned = plan_submission(self.request, config, ledger=self.ledger, env={}, now_ns=START_NS)
-        self.promise: Promise = replace(self.planned.promise, job_id=7)
-        write_promise(self.ledger, self.promise)
+    def __init__(self, folder: Path, **asked: Any) -> None:
+        super().__init__(folder, **{"pause": "checkpoint", **asked})
         self.goes().note("began", at_ns=START_NS)
-        self.slurm.listed = [self.job(state="RUNNING", reason="None", start_ns=START_NS)]
-
-    def forecast(self, values: tuple[int, ...]) -> None:
-        rows = [f"2026-03-01T{hour:02d}:00Z,{value}" for hour, value in enumerate(values)]
-        self.day.write_text("\n".join(["ts_utc,DE", *rows]) + "\n")
-
-    def job(self, **changes: Any) -> Any:
-        return waiting_job(7, make_comment(self.promise), **changes)
+        self.runs()
 
     def goes(self) -> Goes:
         return Goes(self.ledger, "7")
@@ -87,11 +42,6 @@ class Case:
         self.goes().note("left", at_ns=self.clock(), status=status, asked=int(asked))
         self.goes().withdraw()
         return leave(self.minded(), status, sleep=self.clock.sleep)
-
-    def acts(self) -> list[tuple[Any, ...]]:
-        found = [said for said in self.slurm.said if said[0] not in ("jobs", "job")]
-        self.slurm.said.clear()
-        return found
 
 
 @pytest.fixture
