@@ -105,11 +105,11 @@ def test_jobs_are_read_from_a_file(tmp_path: Path) -> None:
     [
         (
             "name,hours\nx,1\n",
-            r"line 1: no column duration_h, energy_kwh; it needs name,duration_h,energy_kwh",
+            r"line 1: no column 'duration_h', 'energy_kwh'; the columns are name, duration_h, energy_kwh",
         ),
         (HEADER, "no job; give one a line"),
         (HEADER + "a,6,1\nb,six,1\n", r"line 3: duration_h and energy_kwh are numbers, not 'six' and '1'"),
-        (HEADER + "a,6\n", r"line 2: .* not '6' and None"),
+        (HEADER + "a,6\n", r"line 2: .* not '6' and ''"),
         (HEADER + "a,0,1\n", r"line 2: job 'a' lasts 0 s"),
         (HEADER + "a,1,-1\n", r"line 2: job 'a' draws -1 kWh"),
     ],

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lowtide.errors import DataFileError, InputError, QuantityError
@@ -20,6 +18,7 @@ from lowtide.estimation.experiments import (
 from lowtide.model.ledger import EmissionsSet
 from lowtide.runtime.estimating import estimate_request
 from lowtide.runtime.estimating_inputs import EstimateRequest
+from lowtide.runtime.user_table import read_user_table
 
 if TYPE_CHECKING:
     from lowtide.runtime.config import Config
@@ -83,22 +82,12 @@ def read_experiments(path: str) -> list[Trial]:
     DataFileError
         With the line.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataFileError(f"cannot be read: {error}", path=path) from error
-    rows = csv.DictReader(line for line in text.splitlines() if line.strip() and not line.startswith("#"))
-    header = rows.fieldnames or ()
-    missing = [name for name in ("name", "phase", "kind") if name not in header]
-    unknown = [name for name in header if name not in _COLUMNS]
-    if missing or unknown:
-        what = f"no column {missing[0]!r}" if missing else f"unknown column {unknown[0]!r}"
-        raise DataFileError(f"{what}; the columns are {', '.join(_COLUMNS)}", path=path, line=1)
-    return [_trial(row, path, line) for line, row in enumerate(rows, start=2)]
+    rows = read_user_table(path, _COLUMNS, needs=("name", "phase", "kind"))
+    return [_trial(row, path, line) for line, row in rows]
 
 
-def _trial(row: Mapping[str, str | None], path: str, line: int) -> Trial:
-    phase, kind = (row["phase"] or "").strip(), (row["kind"] or "").strip()
+def _trial(row: Mapping[str, str], path: str, line: int) -> Trial:
+    phase, kind = row["phase"], row["kind"]
     if phase not in PHASES or kind not in KINDS:
         name, value, known = ("phase", phase, PHASES) if phase not in PHASES else ("kind", kind, KINDS)
         raise DataFileError(
@@ -106,7 +95,7 @@ def _trial(row: Mapping[str, str | None], path: str, line: int) -> Trial:
         )
     try:
         return Trial(
-            name=(row["name"] or "").strip() or f"row {line}",
+            name=row["name"] or f"line {line}",
             phase=next(p for p in PHASES if p == phase),
             kind=next(k for k in KINDS if k == kind),
             energy_kwh=_energy_kwh(row),
@@ -117,8 +106,8 @@ def _trial(row: Mapping[str, str | None], path: str, line: int) -> Trial:
         raise DataFileError(str(error), path=path, line=line) from error
 
 
-def _energy_kwh(row: Mapping[str, str | None]) -> float:
-    given = [way for way in _WAYS if all((row.get(name) or "").strip() for name in way)]
+def _energy_kwh(row: Mapping[str, str]) -> float:
+    given = [way for way in _WAYS if all(row[name] for name in way)]
     if len(given) != 1:
         ways = " or ".join(" and ".join(way) for way in _WAYS)
         raise QuantityError(f"the energy of a run is said once, by {ways}; {len(given)} of these are filled")
@@ -130,8 +119,8 @@ def _energy_kwh(row: Mapping[str, str | None]) -> float:
     return edh_energy_kwh(numbers[0], numbers[1], 1.0)
 
 
-def _number(row: Mapping[str, str | None], name: str, empty: float) -> float:
-    text = (row.get(name) or "").strip()
+def _number(row: Mapping[str, str], name: str, empty: float) -> float:
+    text = row[name]
     if not text:
         return empty
     try:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from lowtide.data.constants import constant
@@ -17,6 +15,7 @@ from lowtide.estimation.request import parse_count
 from lowtide.quantities import parse_duration_s, parse_energy_kwh, parse_power_w
 from lowtide.runtime.estimating_compare import mean_intensity
 from lowtide.runtime.pue import pue_number
+from lowtide.runtime.user_table import read_user_table
 
 __all__ = ["FederatedRequest", "federated_request", "read_clients"]
 
@@ -130,19 +129,8 @@ def read_clients(path: str, request: FederatedRequest, participations: float) ->
     DataFileError
         With the line.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataFileError(f"cannot be read: {error}", path=path) from error
-    rows = csv.DictReader(line for line in text.splitlines() if line.strip() and not line.startswith("#"))
-    header = rows.fieldnames or ()
-    missing = [name for name in _COLUMNS[:6] if name not in header]
-    unknown = [name for name in header if name not in _COLUMNS]
-    if missing or unknown:
-        what = f"no column {missing[0]!r}" if missing else f"unknown column {unknown[0]!r}"
-        raise DataFileError(f"{what}; the columns are {', '.join(_COLUMNS)}", path=path, line=1)
     groups = []
-    for line, row in enumerate(rows, start=2):
+    for line, row in read_user_table(path, _COLUMNS, needs=_COLUMNS[:6]):
         try:
             groups.append(_read_group(row, request, participations))
         except InputError as error:
@@ -150,24 +138,21 @@ def read_clients(path: str, request: FederatedRequest, participations: float) ->
     return groups
 
 
-def _read_group(
-    row: Mapping[str, str | None], request: FederatedRequest, participations: float
-) -> ClientGroup:
+def _read_group(row: Mapping[str, str], request: FederatedRequest, participations: float) -> ClientGroup:
     def number(name: str) -> float:
-        text = (row.get(name) or "").strip()
         try:
-            return float(text)
+            return float(row[name])
         except ValueError as error:
-            raise QuantityError(f"{name} is {text!r}, which is no number") from error
+            raise QuantityError(f"{name} is {row[name]!r}, which is no number") from error
 
-    zone, given = (row.get("zone") or "").strip() or None, (row.get("g_per_kwh") or "").strip() or None
+    zone, given = row["zone"] or None, row["g_per_kwh"] or None
     if zone and given:
         raise InputError("give zone or g_per_kwh, not both")
     return ClientGroup(
-        name=(row["name"] or "").strip(),
+        name=row["name"],
         n_selected=number("clients") * participations,
         local_time_s=number("local_time_s"),
-        device_w=number("device_w") if (row.get("device_w") or "").strip() else _device_w(request),
+        device_w=number("device_w") if row["device_w"] else _device_w(request),
         router_w=_router_w(request),
         idle_w=parse_power_w(request.idle_power),
         download_mbit_s=number("download_mbit_s"),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lowtide.data.scaling import Exponent, exponents, get_exponent
@@ -23,6 +21,7 @@ from lowtide.estimation.scaling import (
     fit_scaling,
     pareto_front,
 )
+from lowtide.runtime.user_table import read_user_table
 
 if TYPE_CHECKING:
     from lowtide.stores.ledger import Ledger
@@ -177,27 +176,18 @@ def read_runs(path: str) -> list[ScoredRun]:
     DataFileError
         With the line.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataFileError(f"cannot be read: {error}", path=path) from error
-    rows = csv.DictReader(line for line in text.splitlines() if line.strip() and not line.startswith("#"))
-    unknown = [name for name in rows.fieldnames or () if name not in _COLUMNS]
-    if unknown or not rows.fieldnames:
-        what = f"unknown column {unknown[0]!r}" if unknown else "no header line"
-        raise DataFileError(f"{what}; the columns are {', '.join(_COLUMNS)}", path=path, line=1)
     found = []
-    for line, row in enumerate(rows, start=2):
+    for line, row in read_user_table(path, _COLUMNS):
         try:
-            found.append(_scored(row, f"row {line}"))
+            found.append(_scored(row, f"line {line}"))
         except InputError as error:
             raise DataFileError(str(error), path=path, line=line) from error
     return found
 
 
-def _scored(row: Mapping[str, str | None], fallback: str) -> ScoredRun:
+def _scored(row: Mapping[str, str], fallback: str) -> ScoredRun:
     def number(name: str) -> float | None:
-        text = (row.get(name) or "").strip()
+        text = row[name]
         if not text:
             return None
         try:
@@ -216,7 +206,7 @@ def _scored(row: Mapping[str, str | None], fallback: str) -> ScoredRun:
     if not 0.0 <= reached < 1.0:
         raise QuantityError(f"a score lies from 0 to below 1, got {reached:g}; 93 % is 0.93")
     return ScoredRun(
-        name=(row.get("name") or "").strip() or fallback,
+        name=row["name"] or fallback,
         score=reached,
         compute=compute,
         emissions_g=number("emissions_g"),

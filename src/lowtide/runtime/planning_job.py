@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from dataclasses import replace
 from math import ceil
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from lowtide.errors import DataFileError, InputError, QuantityError
 from lowtide.model.planning import Job, OperatingPoint, WorkProfile
 from lowtide.quantities import parse_duration_s, parse_energy_kwh, parse_fraction, parse_power_w, said_of
+from lowtide.runtime.user_table import read_user_table
 
 if TYPE_CHECKING:
     from lowtide.runtime.planning import PlanRequest
@@ -156,14 +156,9 @@ def read_points(path: str) -> tuple[OperatingPoint, ...]:
     DataFileError
         If the file cannot be read, a cell is no number, or no row has throughput 1.
     """
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataFileError(f"cannot be read ({error})", path=path) from error
-    if not rows or not {"throughput", "power_w"} <= set(rows[0]):
-        raise DataFileError("needs the columns throughput,power_w and at least one row", path=path)
-    points = [_point(row, path, line) for line, row in enumerate(rows, start=2)]
+    columns = ("throughput", "power_w", "label")
+    rows = read_user_table(path, columns, needs=columns[:2], others=True)
+    points = [_point(row, path, line) for line, row in rows]
     baseline = [point for point in points if point.throughput == 1.0]
     if len(baseline) != 1:
         raise DataFileError(
@@ -172,16 +167,14 @@ def read_points(path: str) -> tuple[OperatingPoint, ...]:
     return (baseline[0], *(point for point in points if point is not baseline[0]))
 
 
-def _point(row: dict[str, str | None], path: str, line: int) -> OperatingPoint:
+def _point(row: dict[str, str], path: str, line: int) -> OperatingPoint:
     try:
-        throughput, power_w = float(row["throughput"] or ""), float(row["power_w"] or "")
+        throughput, power_w = float(row["throughput"]), float(row["power_w"])
     except ValueError as error:
         raise DataFileError(
             f"throughput and power_w must be numbers ({error})", path=path, line=line
         ) from error
     try:
-        return OperatingPoint(
-            throughput=throughput, power_w=power_w, label=row.get("label") or f"{power_w:g} W"
-        )
+        return OperatingPoint(throughput=throughput, power_w=power_w, label=row["label"] or f"{power_w:g} W")
     except InputError as error:
         raise DataFileError(str(error), path=path, line=line) from error

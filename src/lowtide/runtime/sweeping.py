@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 
@@ -18,6 +16,7 @@ from lowtide.planning.starts import Edge
 from lowtide.planning.swept import Slack, SweepJob, SweepPolicy, SweepResult
 from lowtide.quantities import parse_duration_s, parse_instant_ns
 from lowtide.runtime.config import Config
+from lowtide.runtime.user_table import read_user_table
 from lowtide.series.types import IntensitySeries
 from lowtide.units import NS_PER_S
 
@@ -131,26 +130,17 @@ def read_jobs(path: str | os.PathLike[str]) -> list[SweepJob]:
     DataFileError
         If a column is missing or a cell cannot be read; with the line.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataFileError(f"cannot be read: {error}", path=str(path)) from error
-    rows = csv.DictReader(text.splitlines())
-    missing = [name for name in _JOB_COLUMNS if name not in (rows.fieldnames or ())]
-    if missing:
-        raise DataFileError(
-            f"no column {', '.join(missing)}; it needs {','.join(_JOB_COLUMNS)}", path=str(path), line=1
-        )
-    jobs = [_job(row, path, rows.line_num) for row in rows]
+    rows = read_user_table(os.fspath(path), _JOB_COLUMNS, needs=_JOB_COLUMNS, others=True)
+    jobs = [_job(row, path, line) for line, row in rows]
     if not jobs:
         raise DataFileError("no job; give one a line after the header", path=str(path))
     return jobs
 
 
-def _job(row: Mapping[str, str | None], path: str | os.PathLike[str], line: int) -> SweepJob:
+def _job(row: Mapping[str, str], path: str | os.PathLike[str], line: int) -> SweepJob:
     name, hours, kwh = (row[column] for column in _JOB_COLUMNS)
     try:
-        return SweepJob(name=name or "", duration_s=float(hours or "") * 3600.0, energy_kwh=float(kwh or ""))
+        return SweepJob(name=name, duration_s=float(hours) * 3600.0, energy_kwh=float(kwh))
     except InputError as error:
         raise DataFileError(str(error), path=str(path), line=line) from error
     except ValueError as error:
