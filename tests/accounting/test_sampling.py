@@ -68,3 +68,15 @@ def test_window_that_sees_all_of_the_step_leaves_only_delay():
 def test_range_widens_in_quadrature():
     assert widen(1.03, 0.04) == pytest.approx(1.05)
     assert widen(0.5, 5.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [math.nan, 110.0, 120.0, 90.0, 100.0],
+        [110.0, 120.0, 90.0, 100.0, math.nan],
+        [math.nan, math.nan, 110.0, 120.0, 90.0, 100.0, math.nan],
+    ],
+)
+def test_readings_that_failed_at_the_ends_change_nothing_between(values):
+    assert error_j(GAUGE, values) == error_j(GAUGE, [110.0, 120.0, 90.0, 100.0])

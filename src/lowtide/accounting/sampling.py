@@ -53,9 +53,14 @@ def sampling_error_j(readings: Readings, rates: Rates) -> float:
     if channel.kind == "counter":
         first_w, last_w = rates.values[known.argmax()], rates.values[len(known) - 1 - known[::-1].argmax()]
         return _TRIANGLE_90 * channel.update_s * float(max(first_w, last_w))
-    duration_s = np.diff(rates.edges_ns)[known] / NS_PER_S
     values = np.asarray(readings.raw, dtype=np.float64) * channel.scale
-    values = values[~np.isnan(values)]
+    good = ~np.isnan(values)
+    values, begins_ns = values[good], readings.t_ns[good][:-1]
+    inside = np.searchsorted(
+        rates.edges_ns, begins_ns
+    )  # the steps between good readings, without unknown ends
+    known = known[inside]
+    duration_s = np.diff(rates.edges_ns)[inside][known] / NS_PER_S
     lag_j = channel.update_s / 2.0 * abs(float(values[-1] - values[0]))
     if channel.window_s == 0.0 and channel.update_s == 0.0:
         return lag_j  # a sensor that says nothing of its timing: its own range has to be enough

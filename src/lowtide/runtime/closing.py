@@ -19,7 +19,13 @@ from lowtide.runtime.green_state import FROZEN, is_waiting, keep_plan, plan_of
 from lowtide.runtime.joining import join_waiting
 from lowtide.runtime.telemetry import with_readings
 from lowtide.stores.codec import from_plain, read_json, to_plain, write_bytes, write_json
-from lowtide.stores.journal import iter_files, read_journal
+from lowtide.stores.journal import (
+    DAMAGED,
+    DamagedJournalError,
+    UnbornJournalError,
+    iter_files,
+    read_journal,
+)
 from lowtide.stores.ledger import Ledger, journal_root
 from lowtide.stores.marks import counts_of, keep_marks
 from lowtide.stores.segments import encode_segment
@@ -218,12 +224,24 @@ def _seal_rest(journal_dir: str, ledger: Ledger, run_id: str) -> None:
     for path in iter_files(journal_dir):
         try:
             channels, rows, events = read_journal(path)
-        except StoreError:
-            continue  # killed while being born: no reading in it
+        except UnbornJournalError:
+            continue
+        except DamagedJournalError:
+            _keep_damaged(path, os.path.join(ledger.run_dir(run_id), DAMAGED))
+            continue
         if rows:
             writer = os.path.basename(path).removesuffix(".sqlite")
             data = encode_segment(writer=writer, channels=channels, rows=rows, events=events)
             write_bytes(os.path.join(ledger.segments_dir(run_id), f"{writer}-rest.seg"), data)
+
+
+def _keep_damaged(path: str, folder: str) -> None:
+    """Keep a journal that cannot be read beside the run, with all its files: it is not ours to throw away."""
+    os.makedirs(folder, exist_ok=True)
+    here, start = os.path.split(path)
+    for name in os.listdir(here):
+        if name.startswith(start.removesuffix(".sqlite") + "."):
+            shutil.copy2(os.path.join(here, name), os.path.join(folder, name))
 
 
 def _end_of(journal_dir: str, header: RunHeader, ledger: Ledger) -> RunEnd:
@@ -288,7 +306,7 @@ def close_unseen(ledger: Ledger, root: str | None = None) -> list[str]:
                 problems.append(
                     f"{name} waits to be started and nobody minds it: lowtide run --continue {name}"
                 )
-        except (LowtideError, OSError, KeyError) as error:
+        except Exception as error:  # one folder that is damaged must not stop the commands of every ledger
             if _belongs(journal_dir, ledger):
                 problems.append(f"{os.path.basename(journal_dir)} cannot be closed: {error}")
     from lowtide.runtime.pending import take_up
@@ -296,7 +314,7 @@ def close_unseen(ledger: Ledger, root: str | None = None) -> list[str]:
     problems += join_waiting(ledger)
     try:
         take_up(ledger)
-    except (LowtideError, OSError) as error:
+    except Exception as error:
         problems.append(f"bills that wait for the grid cannot be made again: {error}")
     return problems
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from lowtide.errors import LowtideError, NothingRecordedError
+from lowtide.errors import NothingRecordedError
 from lowtide.model.record import RunEnd, Telemetry
 from lowtide.stores.ledger import Ledger
 
@@ -172,6 +172,6 @@ def join_waiting(ledger: Ledger) -> list[str]:
         run_id = name.removesuffix(".open")
         try:
             join_run(ledger, run_id)
-        except (LowtideError, OSError, KeyError) as error:
+        except Exception as error:  # another launch's damage is no reason to stop
             problems.append(f"{run_id} cannot be joined: {error}")
     return problems

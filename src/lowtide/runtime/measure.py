@@ -64,9 +64,10 @@ class Measurement:
         self._progress: Progress | None = None
         self._used: Used | None = None
         self._journal_dir = ""
-        self._started_ns = 0
+        self._started_ns = self._pid = 0
 
     def __enter__(self) -> Self:
+        self._pid = os.getpid()
         from lowtide.runtime.config import load_config
         from lowtide.runtime.prepare import RunOptions, is_batch, ledger_of, make_header
 
@@ -105,8 +106,11 @@ class Measurement:
             self._progress = Progress(os.path.join(header.journal_dir, "marks"))
             phases.entered(self._progress)
             self._look()
-        except (LowtideError, OSError) as error:
+        except Exception as error:  # the block is the caller's, and goes on
             _warn(f"cannot record: {error}")
+            if self._recorder is None and self._lock is not None:
+                self._lock.close()
+                self._lock = None
         self._started_ns = time.time_ns()
 
     def _look(self) -> None:
@@ -173,6 +177,11 @@ class Measurement:
     ) -> None:
         ended_ns = max(time.time_ns(), self._started_ns + 1)
         recorder, lock = self._recorder, self._lock
+        if os.getpid() != self._pid:  # a child of the caller's that leaves as well: the block goes on in the parent
+            for held in (recorder, lock):
+                if held is not None:
+                    held.close()
+            return
         if self._progress is not None:
             phases.left(self._progress)
             self._progress.close()
@@ -189,15 +198,41 @@ class Measurement:
         from lowtide.runtime.spawn import SEALED_WITHIN_S
         from lowtide.stores.codec import to_plain, write_json
 
-        end = self._end(ended_ns, status=status)
-        write_json(os.path.join(self._journal_dir, "end.json"), to_plain(end))
-        recorder.tell("end")
-        recorder.wait_for("sealed", timeout_s=SEALED_WITHIN_S)
-        recorder.close()
-        lock.close()
-        closed = _closed(self._journal_dir)
+        end, problem = None, None
+        try:
+            end = self._end(ended_ns, status=status)
+            write_json(os.path.join(self._journal_dir, "end.json"), to_plain(end))
+        except Exception as error:  # what is recorded ends here all the same
+            problem = error
+        finally:
+            recorder.tell("end")
+            recorder.wait_for("sealed", timeout_s=SEALED_WITHIN_S)
+            recorder.close()
+            lock.close()
+        closed = self._closed(end)
+        if closed is None and problem is not None:
+            raise problem
         if closed is not None:
             self._take_result(*closed)
+
+    def _closed(self, end: RunEnd | None) -> tuple[Ledger, str] | None:
+        """Close the run; in a child where that is safe, so that a small program stays small."""
+        from lowtide.runtime.closing import close_run
+        from lowtide.runtime.isolate import CannotForkError, in_child, is_light
+        from lowtide.stores.ledger import Ledger
+
+        def work() -> list[str] | None:
+            closed = close_run(self._journal_dir, wait_s=_CLOSE_WITHIN_S, end=end)
+            return None if closed is None else [closed[0].path, closed[1]]
+
+        if is_light():
+            try:
+                found = in_child(work)
+            except CannotForkError:
+                pass  # here then
+            else:
+                return None if found is None else (Ledger(found[0]), found[1])
+        return close_run(self._journal_dir, wait_s=_CLOSE_WITHIN_S, end=end)
 
     def _end(self, ended_ns: int, *, status: int) -> RunEnd:
         from dataclasses import replace
@@ -231,22 +266,6 @@ class Measurement:
         run_id = run_of(run_id)
         plain = ledger.last_entry(run_id)
         self.result = from_plain(Entry, plain, path=ledger.run_dir(run_id)) if plain else None
-
-
-def _closed(journal_dir: str) -> tuple[Ledger, str] | None:
-    """Close the run; in a child where that is safe, so that a small program does not become one with numpy in it."""
-    from lowtide.runtime.closing import close_run
-    from lowtide.runtime.isolate import in_child, is_light
-    from lowtide.stores.ledger import Ledger
-
-    def work() -> list[str] | None:
-        closed = close_run(journal_dir, wait_s=_CLOSE_WITHIN_S)
-        return None if closed is None else [closed[0].path, closed[1]]
-
-    if not is_light():
-        return close_run(journal_dir, wait_s=_CLOSE_WITHIN_S)
-    found = in_child(work)
-    return None if found is None else (Ledger(found[0]), found[1])
 
 
 def _status_of(error: BaseException | None) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Final
 
@@ -87,8 +88,10 @@ class Phase:
 
 
 _blocks: list[Progress] = []
+_mine: ContextVar[tuple[Progress, ...]] = ContextVar("_mine", default=())
+"""The blocks of the process in the order they were entered, and those of this thread or task."""
 _runs: tuple[Progress, ...] = ()
-"""Who is spoken to: the innermost block, and the run around the process."""
+"""Who is spoken to where no block was entered: the last one of anybody's, and the run around the process."""
 _around: tuple[Progress, ...] = ()
 
 
@@ -105,8 +108,9 @@ def _find_around() -> None:
 
 
 def entered(progress: Progress) -> None:
-    """Make a block the one that is spoken to."""
+    """Make a block the one that is spoken to, by this thread or task and those that have none of their own."""
     _blocks.append(progress)
+    _mine.set((*_mine.get(), progress))
     _look()
 
 
@@ -114,12 +118,18 @@ def left(progress: Progress) -> None:
     """Speak to a block no more."""
     if progress in _blocks:
         _blocks.remove(progress)
+    _mine.set(tuple(one for one in _mine.get() if one is not progress))
     _look()
 
 
 def _look() -> None:
     global _runs
     _runs = (*_blocks[-1:], *_around)
+
+
+def _spoken_to() -> tuple[Progress, ...]:
+    mine = _mine.get()
+    return (mine[-1], *_around) if len(_blocks) > 1 and mine else _runs
 
 
 _find_around()
@@ -136,12 +146,12 @@ def phase(name: str) -> Phase:
     >>> with lowtide.phase("train"):
     ...     lowtide.step()
     """
-    return Phase(name, _runs)
+    return Phase(name, _spoken_to())
 
 
 def step(n: float = 1.0) -> None:
     """Tell the run that `n` steps have been done."""
-    for run in _runs:
+    for run in _spoken_to():
         run.step(n)
 
 
@@ -150,7 +160,7 @@ def count(name: str, n: float = 1.0) -> None:
 
     Under a ``lowtide run`` of an older version, which names no file of marks, its file of counts is used.
     """
-    for run in _runs:
+    for run in _spoken_to():
         run.count(name, n)
     path = os.environ.get(_COUNTS)
     if path and _MARKS not in os.environ:

@@ -39,9 +39,11 @@ class RecorderHandle:
         """Return whether the recorder says `word` within `timeout_s`."""
         deadline = time.monotonic() + timeout_s
         wanted = word.encode() + b"\n"
+        poll = select.poll()  # takes any descriptor, however many a program has open
+        poll.register(self._control, select.POLLIN)
         while wanted not in self._buffer:
             left_s = deadline - time.monotonic()
-            if left_s <= 0 or not select.select([self._control], [], [], left_s)[0]:
+            if left_s <= 0 or not poll.poll(1000.0 * left_s):
                 return False
             try:
                 data = self._control.recv(4096)

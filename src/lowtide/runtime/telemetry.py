@@ -113,7 +113,7 @@ def software_versions(paths: Sequence[str] | None = None) -> dict[str, str]:
     True
     """
     found: dict[str, str] = {}
-    for folder in sys.path if paths is None else paths:
+    for folder in [path for path in sys.path if isinstance(path, str)] if paths is None else paths:
         for name, version in _installed(folder):
             if name in _PACKAGES:
                 found.setdefault(name, version)
@@ -139,9 +139,23 @@ def _installed(folder: str) -> Iterator[tuple[str, str]]:
         return  # not a folder, or not there
     for entry in names:
         stem, _, kind = entry.rpartition(".")
-        if kind in ("dist-info", "egg-info") and "-" in stem:
-            name, version = stem.split("-")[:2]
-            yield name.lower().replace("_", "-").replace(".", "-"), version.replace("_", "-")
+        if kind not in ("dist-info", "egg-info"):
+            continue
+        name, _, version = stem.partition("-")
+        version = version.partition("-")[0].replace("_", "-") or _version_in(
+            os.path.join(folder, entry, "PKG-INFO")
+        )
+        if version:
+            yield name.lower().replace("_", "-").replace(".", "-"), version
+
+
+def _version_in(path: str) -> str:
+    """Return the version that a package's metadata says; empty where there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return next((line[8:].strip() for line in file if line.startswith("Version:")), "")
+    except OSError:
+        return ""
 
 
 def software_near(program: str) -> dict[str, str]:
@@ -200,8 +214,10 @@ def _cpu_seconds(record: Record) -> float | None:
 
 def _peak_memory(record: Record) -> int | None:
     readings = record.readings.get("run.rss")
-    peak = float(readings.raw.max()) if readings is not None and len(readings.raw) else 0.0
-    return int(peak) if peak > 0.0 else None
+    if readings is None:
+        return None
+    known = readings.raw[readings.raw > 0]  # a reading that failed is no peak
+    return int(known.max()) if len(known) else None
 
 
 def _gauges(readings: Mapping[str, Readings]) -> dict[str, GaugeSummary]:

@@ -111,9 +111,12 @@ def write_json(path: str, plain: Any) -> None:
     Raises
     ------
     StoreError
-        If it cannot be written.
+        If it cannot be written, or holds what JSON has no form for (an infinite number, say).
     """
-    text = json.dumps(plain, indent=1, allow_nan=False)
+    try:
+        text = json.dumps(plain, indent=1, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise StoreError(f"cannot write {path}: {error}") from error
     write_bytes(path, text.encode() + b"\n")
 
 

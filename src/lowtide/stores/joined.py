@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from lowtide.errors import NothingRecordedError
-from lowtide.model.record import Marks, Readings, Record, RunHeader
+from lowtide.model.record import Event, Marks, Readings, Record, RunHeader
 from lowtide.series.steps import FloatArray, IntArray
 from lowtide.stores.ledger import Ledger
 from lowtide.stores.records import marks_of, open_segments, record_from, wall_offset_of
@@ -46,7 +46,9 @@ def joined_record(ledger: Ledger, run_id: str) -> Record:
         If no rank holds a reading.
     """
     header, end = ledger.header(run_id), ledger.end(run_id)
-    ranks = [rank for rank_id in ledger.rank_ids(run_id) if (rank := _read_rank(ledger, rank_id)) is not None]
+    found = [_read_rank(ledger, rank_id) for rank_id in ledger.rank_ids(run_id)]
+    ranks = [rank for rank, _ in found if rank is not None]
+    problems = tuple(problem for _, damage in found for problem in damage)
     nodes: dict[tuple[str, str], list[_Rank]] = {}
     for rank in ranks:
         nodes.setdefault((rank.header.host, rank.header.boot_id), []).append(rank)
@@ -55,11 +57,11 @@ def joined_record(ledger: Ledger, run_id: str) -> Record:
         raise NothingRecordedError(f"no rank of run {run_id} holds a reading")
     marks = _marks(ranks)
     if len(parts) == 1:
-        return replace(parts[0], end=end, marks=marks)
+        return replace(parts[0], end=end, marks=marks, events=(*problems, *parts[0].events))
     return Record(
         header=header,
         readings={},
-        events=tuple(event for part in parts for event in part.events),
+        events=(*problems, *(event for part in parts for event in part.events)),
         gaps=tuple(gap for part in parts for gap in part.gaps),
         n_readings=sum(part.n_readings for part in parts),
         start_ns=min(part.start_ns for part in parts),
@@ -70,17 +72,18 @@ def joined_record(ledger: Ledger, run_id: str) -> Record:
     )
 
 
-def _read_rank(ledger: Ledger, rank_id: str) -> _Rank | None:
+def _read_rank(ledger: Ledger, rank_id: str) -> tuple[_Rank | None, list[Event]]:
+    """Return a rank, None where nothing of it can be read, and what is damaged."""
     header = ledger.header(rank_id)
     name = rank_id.rpartition("/")[2]
-    segments, _ = open_segments(ledger, header)
+    segments, problems = open_segments(ledger, header)
     if not segments:
-        return None
+        return None, problems
     named = [replace(segment, writer=f"{name}/{segment.writer}") for segment in segments]
     own = [s for s in named if _is_own(s)]
     machine = [s for s in named if not _is_own(s)]
     marks = marks_of(ledger, header, wall_offset_of(segments))
-    return _Rank(header, own, machine, marks)
+    return _Rank(header, own, machine, marks), problems
 
 
 def _is_own(segment: PackedSegment) -> bool:

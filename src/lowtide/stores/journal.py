@@ -26,7 +26,21 @@ from lowtide.errors import StoreError
 if TYPE_CHECKING:
     from lowtide.doors import Moment
 
-__all__ = ["BATCH", "OFFSET_SLACK_NS", "JournalWriter", "Row", "iter_files", "read_journal", "tail_path"]
+__all__ = [
+    "BATCH",
+    "DAMAGED",
+    "OFFSET_SLACK_NS",
+    "DamagedJournalError",
+    "JournalWriter",
+    "Row",
+    "UnbornJournalError",
+    "iter_files",
+    "read_journal",
+    "tail_path",
+]
+
+DAMAGED: Final = "damaged"
+"""Folder of a run in the ledger where journals that could not be read are kept."""
 
 OFFSET_SLACK_NS: Final = 1_000_000
 BATCH: Final = 16
@@ -61,6 +75,14 @@ class Row(NamedTuple):
     boot_offset_ns: int
     wall_offset_ns: int
     data: bytes
+
+
+class UnbornJournalError(StoreError):
+    """A journal whose recorder was killed before it had written anything."""
+
+
+class DamagedJournalError(StoreError):
+    """A journal that holds readings which cannot be read any more."""
 
 
 def tail_path(path: str) -> str:
@@ -237,8 +259,12 @@ def read_journal(
 
     Raises
     ------
+    UnbornJournalError
+        If it was cut at its birth: no reading was ever in it.
+    DamagedJournalError
+        If the file is not a journal, or not any more.
     StoreError
-        If the file is not a journal.
+        If it cannot be read now.
     """
     tail = _read_tail(tail_path(path))  # first: what is committed meanwhile is found below as well
     try:
@@ -251,14 +277,13 @@ def read_journal(
         finally:
             db.close()
         known = json.loads(channels[0]) if channels else []
-    except (
-        sqlite3.Error,
-        ValueError,
-        TypeError,
-    ) as error:  # a text that is none, or a row with a field too few
-        raise StoreError(f"cannot read the journal {path}: {error}") from error
+    except sqlite3.OperationalError as error:
+        what = UnbornJournalError if "no such table" in str(error) and not tail else StoreError
+        raise what(f"cannot read the journal {path}: {error}") from error
+    except (sqlite3.Error, ValueError, TypeError) as error:  # no text in it, or a row with a field too few
+        raise DamagedJournalError(f"cannot read the journal {path}: {error}") from error
     if not all(_is_row(row) for row in rows):
-        raise StoreError(f"cannot read the journal {path}: a row of it is damaged")
+        raise DamagedJournalError(f"cannot read the journal {path}: a row of it is damaged")
     return known, [*rows, *_after(rows, tail)], events
 
 

@@ -18,6 +18,7 @@ This module writes and finds; reading readings back needs numpy and is in :mod:`
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
@@ -169,9 +170,7 @@ class Ledger:
         os.makedirs(folder, exist_ok=True)
         for number in range(len(self._entry_paths(run_id)) + 1, 1_000_000):
             entry_id = f"{number:04d}"
-            path = os.path.join(folder, f"{entry_id}.json")
-            if not os.path.exists(path):
-                write_json(path, {"id": entry_id, **entry})
+            if _write_new(os.path.join(folder, f"{entry_id}.json"), {"id": entry_id, **entry}):
                 return entry_id
         raise StoreError(f"run {run_id} has a million bills")
 
@@ -211,3 +210,22 @@ class Ledger:
                 yield run_id, str(read_json(os.path.join(self.run_dir(run_id), "run.json"))["name"])
             except (LowtideError, KeyError, TypeError):
                 yield run_id, ""
+
+
+def _write_new(path: str, plain: Any) -> bool:
+    """Write a file that is not there yet; return False where somebody else has made it meanwhile."""
+    unfinished = f"{path}.{os.getpid()}.new"
+    write_json(unfinished, plain)
+    try:
+        os.link(unfinished, path)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without links: nobody tells us who was first
+        if os.path.exists(path):
+            return False
+        os.replace(unfinished, path)
+        return True
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(unfinished)
+    return True

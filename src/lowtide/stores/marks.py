@@ -17,6 +17,7 @@ Writing needs the standard library only; :func:`parse_marks` uses numpy.
 from __future__ import annotations
 
 import _thread
+import math
 import os
 import time
 import weakref
@@ -52,7 +53,7 @@ class MarkWriter:
         self.path, self.problem = path, ""
         self._fd, self._torn, self._is_open = -1, False, False
         self._pending, self._next_ns = 0.0, 0
-        self._lock = _thread.allocate_lock()
+        self._lock = _thread.RLock()  # a signal's handler may have something to say while this thread says it
         _writers.add(self)
 
     def step(self, n: float = 1.0) -> None:
@@ -87,8 +88,14 @@ class MarkWriter:
             self._write(f"{kind}\t{_process()}\t{now_ns}\t{_word(name)}\n")
 
     def _write_steps(self, now_ns: int) -> None:
-        if self._pending and self._write(f"s\t{now_ns}\t{self._pending:.17g}\n"):
-            self._pending, self._next_ns = 0.0, time.monotonic_ns() + STEP_EVERY_NS
+        n, self._pending = (
+            self._pending,
+            0.0,
+        )  # first: a handler that comes in between must not write them again
+        if n and self._write(f"s\t{now_ns}\t{n:.17g}\n"):
+            self._next_ns = time.monotonic_ns() + STEP_EVERY_NS
+        else:
+            self._pending += n
 
     def _write(self, line: str) -> bool:
         data = line.encode()
@@ -111,7 +118,7 @@ class MarkWriter:
 
     def forget(self) -> None:
         """Begin anew in a forked child: the lock may be another thread's, and the steps are the parent's."""
-        self._lock = _thread.allocate_lock()
+        self._lock = _thread.RLock()
         self._pending, self._next_ns = 0.0, 0
 
     def close(self) -> None:
@@ -170,7 +177,7 @@ def read_marks(path: str, *, offset_ns: int = 0) -> Marks | None:
 
 
 def parse_marks(data: bytes, *, offset_ns: int = 0) -> Marks:
-    """Return marks from lines; torn and foreign ones are left out.
+    """Return marks from lines; torn and foreign ones are left out, and those of an infinite number of things.
 
     >>> parse_marks(b"b\\t7\\t100\\ttrain\\ns\\t150\\t3\\ne\\t7\\t200\\ttrain\\ns\\t2").step_n.tolist()
     [3.0]
@@ -184,14 +191,14 @@ def parse_marks(data: bytes, *, offset_ns: int = 0) -> Marks:
         field = line.split(b"\t")
         try:
             if field[0] == b"s" and len(field) == 3:
-                steps.append((int(field[1]) + offset_ns, float(field[2])))
+                steps.append((int(field[1]) + offset_ns, _number(field[2])))
             elif field[0] in (b"b", b"e") and len(field) == 4:
                 phases.append(_phase_mark(field, offset_ns))
             elif field[0] == b"c" and len(field) == 4:
                 name = field[2].decode("utf-8", "replace")
-                counts.setdefault(name, []).append((int(field[1]) + offset_ns, float(field[3])))
+                counts.setdefault(name, []).append((int(field[1]) + offset_ns, _number(field[3])))
         except ValueError:
-            continue  # half a line, as a full disk leaves it
+            continue  # half a line, as a full disk leaves it, or no number of things
     table = np.array(sorted(steps), dtype=object).reshape(-1, 2)
     return Marks(
         phases=tuple(sorted(phases, key=lambda mark: mark.t_ns)),
@@ -229,7 +236,7 @@ def keep_marks(journal_dir: str, run_dir: str) -> None:
 def counts_of(journal_dir: str) -> tuple[tuple[str, float], ...]:
     """Return what a run has counted, by name: marks of lowtide, and lines ``NAME <tab> NUMBER`` of ``counts``.
 
-    Torn lines are left out.
+    Torn lines are left out, and those of an infinite number of things.
     """
     sums: dict[str, float] = {}
     for file, columns in (("counts", (0, 1)), ("marks", (2, 3))):
@@ -239,10 +246,19 @@ def counts_of(journal_dir: str) -> tuple[tuple[str, float], ...]:
                 continue
             name = field[columns[0]].decode("utf-8", "replace")
             try:
-                sums[name] = sums.get(name, 0.0) + float(field[columns[1]])
+                n = _number(field[columns[1]])
             except ValueError:
                 continue
-    return tuple(sorted(sums.items()))
+            sums[name] = sums.get(name, 0.0) + n
+    return tuple((name, n) for name, n in sorted(sums.items()) if math.isfinite(n))
+
+
+def _number(text: bytes) -> float:
+    """Return a number of things done; ValueError where it is none, or not a finite one."""
+    n = float(text)
+    if not math.isfinite(n):
+        raise ValueError(f"{n} things")
+    return n
 
 
 def _lines(path: str) -> list[bytes]:

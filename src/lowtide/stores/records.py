@@ -15,7 +15,7 @@ from lowtide.errors import NothingRecordedError, StoreError
 from lowtide.model.record import Event, Gap, Marks, Readings, Record, RunEnd, RunHeader
 from lowtide.series.blocks import in_blocks, side_by_side
 from lowtide.series.steps import IntArray
-from lowtide.stores.journal import iter_files, read_journal
+from lowtide.stores.journal import DAMAGED, UnbornJournalError, iter_files, read_journal
 from lowtide.stores.ledger import MARKS_FILE, Ledger
 from lowtide.stores.marks import read_marks
 from lowtide.stores.rows import Ticks, by_writer, in_order, readings_of
@@ -88,6 +88,9 @@ def _sealed(ledger: Ledger, run_id: str) -> tuple[list[PackedSegment], list[Even
 
     found = while_merging(opened)
     problems = [Event(t_ns=0, kind="damaged", detail=item) for item in found if isinstance(item, str)]
+    kept = [n for n in _names(os.path.join(ledger.run_dir(run_id), DAMAGED)) if n.endswith(".sqlite")]
+    words = "a journal could not be read and is kept"
+    problems += [Event(t_ns=0, kind="damaged", detail=f"{words}: {DAMAGED}/{name}") for name in kept]
     return [item for item in found if isinstance(item, PackedSegment)], problems
 
 
@@ -102,19 +105,22 @@ def _open(path: str) -> PackedSegment | str:
         return str(error)
 
 
-def _journaled(folder: str) -> list[PackedSegment]:
-    """Return what journals on this node hold, in the form of segments."""
-    found = []
+def _journaled(folder: str) -> tuple[list[PackedSegment], list[Event]]:
+    """Return what journals on this node hold, in the form of segments, and what is wrong with others."""
+    found, problems = [], []
     for path in iter_files(folder) if folder else ():
         try:
             channels, rows, events = read_journal(path)
-        except StoreError:
-            continue  # a journal cut at its birth: it holds no reading
+        except UnbornJournalError:
+            continue
+        except StoreError as error:
+            problems.append(Event(t_ns=0, kind="damaged", detail=str(error)))
+            continue
         if rows:
             writer = os.path.basename(path).removesuffix(".sqlite")
             data = encode_segment(writer=writer, channels=channels, rows=rows, events=events)
             found.append(open_segment(data, path=path))
-    return found
+    return found, problems
 
 
 def _tick_gaps(
@@ -206,7 +212,8 @@ def open_segments(ledger: Ledger, header: RunHeader) -> tuple[list[PackedSegment
     They are those of the ledger and those of this node's journals.
     """
     sealed, problems = _sealed(ledger, header.run_id)
-    return [*sealed, *_journaled(header.journal_dir)], problems
+    journaled, others = _journaled(header.journal_dir)
+    return [*sealed, *journaled], [*problems, *others]
 
 
 def read_segments(ledger: Ledger, header: RunHeader) -> tuple[list[Segment], list[Event]]:
