@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lowtide.estimation.predict import Prediction
     from lowtide.model.grid_choice import GridChoice
     from lowtide.model.ledger import Entry
-    from lowtide.model.record import RunEnd, RunHeader
+    from lowtide.model.record import RunHeader
     from lowtide.runtime.closing import RunLock
     from lowtide.runtime.config import Setting
     from lowtide.runtime.live import LiveEnergy
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from lowtide.stores.ledger import Ledger
 
 __all__ = ["Measurement", "count", "measure", "measured", "phase", "step"]
-
-_JOIN_WITHIN_S = 5.0
-_CLOSE_WITHIN_S = 2.0
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -177,7 +174,9 @@ class Measurement:
     ) -> None:
         ended_ns = max(time.time_ns(), self._started_ns + 1)
         recorder, lock = self._recorder, self._lock
-        if os.getpid() != self._pid:  # a child of the caller's that leaves as well: the block goes on in the parent
+        if (
+            os.getpid() != self._pid
+        ):  # a child of the caller's that leaves as well: the block goes on in the parent
             for held in (recorder, lock):
                 if held is not None:
                     held.close()
@@ -195,77 +194,17 @@ class Measurement:
             )
 
     def _finish(self, recorder: RecorderHandle, lock: RunLock, ended_ns: int, *, status: int) -> None:
-        from lowtide.runtime.spawn import SEALED_WITHIN_S
-        from lowtide.stores.codec import to_plain, write_json
+        from lowtide.runtime.measure_end import bill_of_block, end_block
 
-        end, problem = None, None
-        try:
-            end = self._end(ended_ns, status=status)
-            write_json(os.path.join(self._journal_dir, "end.json"), to_plain(end))
-        except Exception as error:  # what is recorded ends here all the same
-            problem = error
-        finally:
-            recorder.tell("end")
-            recorder.wait_for("sealed", timeout_s=SEALED_WITHIN_S)
-            recorder.close()
-            lock.close()
-        closed = self._closed(end)
-        if closed is None and problem is not None:
-            raise problem
-        if closed is not None:
-            self._take_result(*closed)
-
-    def _closed(self, end: RunEnd | None) -> tuple[Ledger, str] | None:
-        """Close the run; in a child where that is safe, so that a small program stays small."""
-        from lowtide.runtime.closing import close_run
-        from lowtide.runtime.isolate import CannotForkError, in_child, is_light
-        from lowtide.stores.ledger import Ledger
-
-        def work() -> list[str] | None:
-            closed = close_run(self._journal_dir, wait_s=_CLOSE_WITHIN_S, end=end)
-            return None if closed is None else [closed[0].path, closed[1]]
-
-        if is_light():
-            try:
-                found = in_child(work)
-            except CannotForkError:
-                pass  # here then
-            else:
-                return None if found is None else (Ledger(found[0]), found[1])
-        return close_run(self._journal_dir, wait_s=_CLOSE_WITHIN_S, end=end)
-
-    def _end(self, ended_ns: int, *, status: int) -> RunEnd:
-        from dataclasses import replace
-
-        from lowtide.model.record import RunEnd, Telemetry
-        from lowtide.runtime.telemetry import software_versions, used_between, used_now
-        from lowtide.stores.marks import counts_of
-
-        used = Telemetry() if self._used is None else used_between(self._used, used_now())
-        return RunEnd(
-            started_ns=self._started_ns,
-            ended_ns=ended_ns,
-            exit_code=status,
-            telemetry=replace(used, software=software_versions()),
-            counts=counts_of(self._journal_dir),
-        )
-
-    def _take_result(self, ledger: Ledger, run_id: str) -> None:
-        """Take the bill; the first rank of a launch waits for the others and joins them, a late one does it alone."""
-        from lowtide.model.ledger import Entry
-        from lowtide.runtime.joining import finish_rank
-        from lowtide.runtime.ranks import run_of
-        from lowtide.stores.codec import from_plain
-
-        if "/" in run_id:
-            waiting = finish_rank(ledger, run_id, wait_s=_JOIN_WITHIN_S)
-            if waiting is None:
-                return
-            if waiting:
-                _warn(f"{waiting}; `lowtide show {run_of(run_id)}` joins them once they have ended")
-        run_id = run_of(run_id)
-        plain = ledger.last_entry(run_id)
-        self.result = from_plain(Entry, plain, path=ledger.run_dir(run_id)) if plain else None
+        header, ledger = self._header, self._ledger
+        if header is None or ledger is None:
+            return
+        run_id = end_block(
+            header, ledger, recorder, lock, started_ns=self._started_ns, ended_ns=ended_ns, used=self._used,
+            status=status,
+        )  # fmt: skip
+        if run_id is not None:
+            self.result = bill_of_block(ledger, run_id, warn=_warn)
 
 
 def _status_of(error: BaseException | None) -> int:

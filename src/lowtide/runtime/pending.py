@@ -121,15 +121,33 @@ def due(ledger: Ledger, now_ns: int) -> list[str]:
     except OSError:
         return []
     runs = [name.removesuffix(".json") for name in names if name.endswith(".json")]
-    return [run_id for run_id in runs if (mark := _read(ledger, run_id)) is None or mark.next_ns <= now_ns]
+    return [run_id for run_id in runs if _is_due(ledger, run_id, now_ns)]
+
+
+def _is_due(ledger: Ledger, run_id: str, now_ns: int) -> bool:
+    try:
+        mark = _read(ledger, run_id)
+    except StoreError:
+        return False  # the next command may be able to read it
+    return mark is None or mark.next_ns <= now_ns
 
 
 def _read(ledger: Ledger, run_id: str) -> Note | None:
-    """Return a note; None where it says nothing any more, which is found out when its run is looked at."""
+    """Return a note; None where there is none, or says nothing any more.
+
+    Raises
+    ------
+    StoreError
+        If it is there and cannot be read just now.
+    """
     path = _path(ledger, run_id)
     try:
         return from_plain(Note, read_json(path), path=path)
-    except (StoreError, DataFileError):
+    except DataFileError:
+        return None
+    except StoreError:
+        if os.path.exists(path):
+            raise
         return None
 
 
@@ -174,7 +192,10 @@ def _restate_one(ledger: Ledger, run_id: str, access: GridAccess) -> bool:
     from lowtide.model.ledger import Entry
     from lowtide.runtime.billing import reprice_if_better
 
-    mark, plain = _read(ledger, run_id), ledger.last_entry(run_id)
+    try:
+        mark, plain = _read(ledger, run_id), ledger.last_entry(run_id)
+    except StoreError:
+        return False
     if mark is not None and plain is None:
         return False  # whoever noted it is about to bill it
     if mark is None or plain is None or plain.get("made") != mark.made:

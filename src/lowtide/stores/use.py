@@ -9,6 +9,7 @@ Writing needs the standard library only; :func:`cpu_of_part` uses numpy.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,6 +53,7 @@ class UseWriter:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._describe = describe
         self._known: dict[int, _Known] = {}
+        self._torn = False
 
     def append(self, boot_ns: int, seen: Sequence[Seen]) -> None:
         """Add a scan.
@@ -62,8 +64,8 @@ class UseWriter:
             If the disk refuses; the next scan then names what this one would have.
         """
         line: dict[str, Any] = {"t": boot_ns, "new": [], "gone": [], "use": []}
-        here = {process.pid for process in seen}
-        line["gone"] = [pid for pid in self._known if pid not in here]
+        here = {process.pid: process.start for process in seen}
+        line["gone"] = [pid for pid, known in self._known.items() if here.get(pid) != known.start]
         for pid, start, parent, cpu_ns in seen:
             known = self._known.get(pid)
             if known is None or known.start != start:
@@ -71,8 +73,16 @@ class UseWriter:
                 line["use"].append([pid, cpu_ns])
             elif known.cpu_ns != cpu_ns:
                 line["use"].append([pid, cpu_ns])
-        os.write(self._fd, (json.dumps(line, separators=(",", ":")) + "\n").encode())
+        self._write((json.dumps(line, separators=(",", ":")) + "\n").encode())
         self._known = {pid: _Known(start, cpu_ns) for pid, start, _, cpu_ns in seen}
+
+    def _write(self, data: bytes) -> None:
+        """Write a line of its own, also after one that a full disk has cut short."""
+        data = b"\n" + data if self._torn else data
+        if os.write(self._fd, data) < len(data):
+            self._torn = True
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._torn = False
 
     def close(self) -> None:
         """Let go of the file."""
