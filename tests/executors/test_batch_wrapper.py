@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from lowtide.executors.batch_wrapper import GONE, wrapped
+from lowtide.runtime.submitting_goes import Goes
+from lowtide.stores.ledger import Ledger
 
 SHELLS = [name for name in ("/bin/sh", "/bin/bash") if os.path.exists(name)]
 FAKE = """\
@@ -68,7 +70,7 @@ class Case:
 
     def goes(self, label: str = "7") -> list[dict[str, object]]:
         lines = (self.folder / "submissions" / label / "goes.jsonl").read_text().splitlines()
-        return [json.loads(line) for line in lines]
+        return [json.loads(line) for line in lines if line]
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -82,7 +84,7 @@ def test_job_runs_as_it_would_have_with_its_arguments_and_its_status(
     assert case.left() == []
     began, left = case.goes()
     assert (began["act"], began["go"], began["job"]) == ("began", 0, 7)
-    assert (left["act"], left["status"], left["asked"]) == ("left", status, 0)
+    assert (left["act"], left["status"], left["asked"], left["watched"]) == ("left", status, 0, 0)
     assert not list(tmp_path.glob("lowtide-job-*"))
 
 
@@ -151,6 +153,27 @@ def test_other_ends_are_told_where_they_may_mean_to_come_back(
     case.run("/bin/sh", **env)
     assert case.left() == left
     assert not (tmp_path / "submissions" / "7" / "pause").exists()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_job_that_looks_at_its_file_is_noted_as_such_in_each_start(tmp_path: Path, shell: str) -> None:
+    case = Case(tmp_path, '[ -n "$LOWTIDE_RESUME" ] || touch "$LOWTIDE_PAUSE_FILE.watched"\n')
+    case.run(shell)
+    case.run(shell, SLURM_RESTART_COUNT="1")
+    assert [line["watched"] for line in case.goes() if line["act"] == "left"] == [1, 0]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_line_that_a_full_disk_has_cut_short_takes_none_of_the_shell_s_with_it(
+    tmp_path: Path, shell: str
+) -> None:
+    cut = 'printf \'{"at_ns": 5, "act": "asked"\' >> "$(dirname "$LOWTIDE_PAUSE_FILE")/goes.jsonl"\nexit 75\n'
+    case = Case(tmp_path, cut)
+    case.run(shell)
+    lines = (tmp_path / "submissions" / "7" / "goes.jsonl").read_text().splitlines()
+    assert json.loads(lines[-1])["act"] == "left"
+    (go,) = Goes(Ledger(str(tmp_path)), "7").list
+    assert (go.status, go.saved) == (75, True)
 
 
 def test_second_start_goes_on_and_finds_no_request_of_the_first(tmp_path: Path) -> None:

@@ -39,7 +39,8 @@ class Case(SubmittedCase):
     def leaves(self, hours: float, status: int, *, asked: bool = True) -> int:
         """Let the job leave, as its script notes it, and return what lowtide says to it."""
         self.clock.set_h(hours)
-        self.goes().note("left", at_ns=self.clock(), status=status, asked=int(asked))
+        watched = int(self.goes().is_watched)
+        self.goes().note("left", at_ns=self.clock(), status=status, asked=int(asked), watched=watched)
         self.goes().withdraw()
         return leave(self.minded(), status, sleep=self.clock.sleep)
 
@@ -153,10 +154,35 @@ def test_deadline_comes_before_the_hour(tmp_path: Path) -> None:
 def test_how_it_left_says_whether_it_comes_back(
     case: Case, status: int, asked: bool, progress: str, again: int
 ) -> None:
+    Path(case.goes().pause_file + ".watched").write_text("")
     if progress:
         (Path(case.goes().folder) / "progress").write_text(progress)
     assert case.leaves(1.0, status, asked=asked) == again
     assert bool(case.acts()) == (again == 0)
+
+
+def test_job_that_could_not_hear_and_leaves_with_0_has_finished(case: Case) -> None:
+    assert case.look(1.0) == 60.0
+    assert Path(case.goes().pause_file).exists()  # asked, by a file that it does not look at
+    assert case.leaves(1.01, 0) == GONE
+    assert case.acts() == []
+
+
+def test_job_that_was_sent_a_signal_and_leaves_with_0_has_saved(tmp_path: Path) -> None:
+    case = Case(tmp_path, pause_signal="USR1")
+    case.forecast(DIRTY)
+    case.look(1.0)
+    assert case.leaves(1.01, 0) == 0
+    assert [act[0] for act in case.acts()] == ["signal", "requeue", "set_begin"]
+
+
+def test_job_that_has_left_with_75_before_and_leaves_with_0_has_finished(case: Case) -> None:
+    Path(case.goes().pause_file + ".watched").write_text("")
+    assert case.leaves(1.0, 75) == 0
+    case.goes().note("began", at_ns=START_NS + 3 * NS_PER_H)
+    case.acts()
+    assert case.leaves(4.0, 0) == GONE
+    assert case.acts() == []
 
 
 def test_resume_that_fails_at_once_is_tried_three_times_with_growing_waits(case: Case) -> None:

@@ -27,23 +27,43 @@ def began(goes: Goes, number: int, at_s: float) -> None:
     goes.list[-1].number = number
 
 
-def left(goes: Goes, at_s: float, status: int, *, asked: bool = False) -> None:
-    goes.note("left", at_ns=round(at_s * S), status=status, asked=int(asked))
+def left(goes: Goes, at_s: float, status: int, *, asked: bool = False, watched: bool = False) -> None:
+    goes.note("left", at_ns=round(at_s * S), status=status, asked=int(asked), watched=int(watched))
 
 
 def test_work_done_is_that_of_goes_that_saved_and_of_the_one_that_runs(ledger: Ledger) -> None:
     goes = Goes(ledger, "7")
-    for begin_s, end_s, status, asked in ((0, 10, 75, True), (20, 25, 1, False), (30, 33, 0, True)):
+    for begin_s, end_s, status, asked in ((0, 3, 0, True), (20, 25, 1, False), (30, 40, 75, True)):
         began(goes, 0, begin_s)
-        left(goes, end_s, status, asked=asked)
-    began(goes, 3, 40.0)
-    # 10 s saved, 5 s lost, 3 s saved (0 when asked), 4 s of the one that runs
-    assert goes.done_s(100.0, 44 * S) == 17.0
-    assert goes.runs_ns(44 * S) == [(0, 10 * S), (20 * S, 25 * S), (30 * S, 33 * S), (40 * S, 44 * S)]
+        left(goes, end_s, status, asked=asked, watched=True)
+    began(goes, 3, 50.0)
+    # 3 s saved (0 when asked), 5 s lost, 10 s saved, 4 s of the one that runs
+    assert goes.done_s(100.0, 54 * S) == 17.0
+    assert goes.runs_ns(54 * S) == [(0, 3 * S), (20 * S, 25 * S), (30 * S, 40 * S), (50 * S, 54 * S)]
     again = Goes(ledger, "7")
-    assert again.done_s(100.0, 44 * S) == 17.0
+    assert again.done_s(100.0, 54 * S) == 17.0
     (Path(goes.folder) / "progress").write_text("1/2\n")
-    assert again.done_s(100.0, 44 * S) == 50.0  # what the job tells comes first
+    assert again.done_s(100.0, 54 * S) == 50.0  # what the job tells comes first
+
+
+def test_0_of_a_job_that_was_asked_is_a_save_only_where_it_could_hear_and_never_said_75(
+    ledger: Ledger,
+) -> None:
+    goes = Goes(ledger, "7")
+    began(goes, 0, 0.0)
+    left(goes, 1.0, 0, asked=True)  # deaf
+    began(goes, 1, 10.0)
+    left(goes, 11.0, 0, asked=True, watched=True)
+    began(goes, 2, 20.0)
+    goes.note("signal", at_ns=21 * S, name="USR1")
+    left(goes, 22.0, 0, asked=True)
+    began(goes, 3, 30.0)
+    left(goes, 31.0, 0, watched=True)  # it could have heard, and was not asked
+    began(goes, 4, 40.0)
+    left(goes, 41.0, 75)
+    began(goes, 5, 50.0)
+    left(goes, 51.0, 0, asked=True, watched=True)
+    assert [go.saved for go in Goes(ledger, "7").list] == [False, True, True, False, True, False]
 
 
 def test_what_was_asked_belongs_to_the_go_that_runs(ledger: Ledger) -> None:

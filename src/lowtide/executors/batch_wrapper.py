@@ -31,7 +31,8 @@ lowtide_again=${SLURM_RESTART_COUNT:-0}
 if [ "$lowtide_again" -gt 0 ]; then export @RESUME@=1; else unset @RESUME@; rm -f "$@PROGRESS@"; fi
 
 lowtide_note() { # what has happened, one line a thing, for whoever plans the rest
-  printf '{"at_ns": %s, "act": "%s", "go": %s, %s}\n' "$(date +%s%N)" "$1" "$lowtide_again" "$2" \
+  # the newline before it ends a line that a full disk has cut short; without one, readers skip the empty line
+  printf '\n{"at_ns": %s, "act": "%s", "go": %s, %s}\n' "$(date +%s%N)" "$1" "$lowtide_again" "$2" \
     >> "$lowtide_dir/goes.jsonl"
 }
 lowtide_call() { # the script's own environment may have another Python's settings in it
@@ -72,8 +73,10 @@ kill "$lowtide_looker" 2>/dev/null
 rm -f "$lowtide_script"
 lowtide_asked=
 [ ! -e "$@PAUSE@" ] || lowtide_asked=1
+lowtide_watched=0
+[ ! -e "$@PAUSE@@WATCHED@" ] || lowtide_watched=1
 rm -f "$@PAUSE@"
-lowtide_note left "\"status\": $lowtide_status, \"asked\": ${lowtide_asked:-0}"
+lowtide_note left "\"status\": $lowtide_status, \"asked\": ${lowtide_asked:-0}, \"watched\": $lowtide_watched"
 [ "$lowtide_status" -eq 0 ] && [ -z "$lowtide_asked" ] && exit 0
 [ "$lowtide_status" -ne @AGAIN@ ] && [ -z "$lowtide_asked" ] && [ "$lowtide_again" -eq 0 ] && exit "$lowtide_status"
 lowtide_call --leave "$lowtide_status"

@@ -21,6 +21,10 @@ _ENDED: Final = frozenset(
 )
 
 
+_NOT_YET_KNOWN: Final = frozenset(("NOT_SET", "INVALID", "PARTITION_LIMIT"))
+"""Time limits of jobs that asked for none: their partition's, which is told when they begin."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlurmJob:
     """A job as the controller knows it.
@@ -33,7 +37,7 @@ class SlurmJob:
     submit_ns, eligible_ns, start_ns, end_ns : int or None
         Instants [ns since 1970 UTC]; a pending job's start is Slurm's guess, None when it has none.
     time_limit_s : float or None
-        None is without limit.
+        None is without limit, or not known before it begins.
     n_restarts : int
     exit_code, exit_signal : int
     nodes : str
@@ -101,7 +105,7 @@ def listed_job(line: str) -> SlurmJob:
         eligible_ns=None,
         start_ns=_instant_ns(start),
         end_ns=_instant_ns(end),
-        time_limit_s=None if limit in ("NOT_SET", "INVALID") else parse_time_limit_s(limit),
+        time_limit_s=_time_limit_s(limit),
         n_restarts=0,
         exit_code=0,
         exit_signal=0,
@@ -127,7 +131,7 @@ def shown_job(line: str) -> SlurmJob:
         eligible_ns=_instant_ns(fields.get("EligibleTime")),
         start_ns=_instant_ns(fields.get("StartTime")),
         end_ns=_instant_ns(fields.get("EndTime")),
-        time_limit_s=parse_time_limit_s(fields.get("TimeLimit", "UNLIMITED")),
+        time_limit_s=_time_limit_s(fields.get("TimeLimit", "UNLIMITED")),
         n_restarts=int(fields.get("Restarts", "0")),
         exit_code=int(code),
         exit_signal=int(number or 0),
@@ -135,6 +139,11 @@ def shown_job(line: str) -> SlurmJob:
         array_job_id=int(fields["ArrayJobId"]) if "ArrayJobId" in fields else None,
         array_tasks=fields.get("ArrayTaskId", ""),
     )
+
+
+def _time_limit_s(text: str) -> float | None:
+    """Return a time limit [s]; None without one, and for that of a partition, which is not told."""
+    return None if text.upper() in _NOT_YET_KNOWN else parse_time_limit_s(text)
 
 
 def _instant_ns(text: str | None) -> int | None:

@@ -103,6 +103,8 @@ class RunHeader:
         Sensors that were asked for by name and could not be read when it began, each with the reason.
     budget : Budget or None
         What it may emit or draw.
+    resumed : bool
+        Whether it went on from what an earlier run had saved (``LOWTIDE_RESUME=1``): it is a part of its job.
     """
 
     run_id: str
@@ -133,6 +135,7 @@ class RunHeader:
     n_ranks: int | None = None
     unread_sensors: tuple[str, ...] = ()
     budget: Budget | None = None
+    resumed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,13 +51,34 @@ def move_starts(
         ids = list(group)
         try:
             journal.write("begin", [str(n) for n in ids], at_ns=now_ns, begin_ns=begin_ns)
-            slurm.set_begin(ids, begin_ns)
-        except LowtideError as error:  # one may have begun meanwhile; the next round looks again
-            fail(f"starts of {_names(ids)} may not be moved: {error}")
+        except LowtideError as error:
+            fail(f"starts of {_names(ids)} are not moved: {error}")
             continue
-        for number, move in group.items():
-            say(_words(number, move))
-            _keep(ledger, number, move, fail)
+        for number in _moved(ids, begin_ns, slurm, fail):
+            say(_words(number, group[number]))
+            _keep(ledger, number, group[number], fail)
+
+
+def _moved(ids: Sequence[int | str], begin_ns: int, slurm: Slurm, fail: Say) -> list[int | str]:
+    """Move starts together, where that fails one by one, and return which were moved."""
+    try:
+        slurm.set_begin(ids, begin_ns)
+    except LowtideError as error:
+        if len(ids) > 1 and _answers(slurm):  # it has moved the others all the same, and does not say which
+            return [moved for one in ids for moved in _moved([one], begin_ns, slurm, fail)]
+        # it may have begun meanwhile; the next round looks again
+        fail(f"starts of {_names(ids)} may not be moved: {error}")
+        return []
+    return list(ids)
+
+
+def _answers(slurm: Slurm) -> bool:
+    """Return whether Slurm is up: one that is down takes its time over every single job."""
+    try:
+        slurm.jobs()
+    except LowtideError:
+        return False
+    return True
 
 
 def _words(number: int | str, move: Move) -> str:

@@ -10,9 +10,10 @@ from lowtide.model.planning import Job, PlanSet, Window
 from lowtide.planning.durations import N_LEAST, Durations, LikelyStart, likely_start
 from lowtide.planning.sites import SiteOption
 from lowtide.quantities import format_instant
-from lowtide.units import J_PER_KWH
+from lowtide.units import J_PER_KWH, NS_PER_S
 
 if TYPE_CHECKING:
+    from lowtide.model.record import RunEnd
     from lowtide.stores.ledger import Ledger
 
 __all__ = ["PastRuns", "likely_of", "past_runs", "words_of"]
@@ -27,7 +28,7 @@ class PastRuns:
     name : str
     durations : Durations
     power_w : float
-        Energy of all of them over their time, at the node [W].
+        Energy of all of them over their time at work, at the node [W].
     """
 
     name: str
@@ -43,6 +44,8 @@ class PastRuns:
 def past_runs(ledger: Ledger, name: str) -> PastRuns:
     """Return what the finished runs of a name tell.
 
+    Pauses are no work, so they do not count; nor do runs that went on from a save, which did a part of the work.
+
     Raises
     ------
     InputError
@@ -50,7 +53,7 @@ def past_runs(ledger: Ledger, name: str) -> PastRuns:
     """
     from lowtide.runtime.views import read_view
 
-    seconds, energy_j, named = [], 0.0, [run_id for run_id, its in ledger.names() if its == name]
+    seconds, energy_j, n_parts, named = [], 0.0, 0, [run_id for run_id, its in ledger.names() if its == name]
     for run_id in named:
         try:
             view = read_view(ledger, run_id, preview=False)
@@ -58,14 +61,25 @@ def past_runs(ledger: Ledger, name: str) -> PastRuns:
             continue  # a damaged run tells nothing; the count below says how many did
         if view.end is None or view.entry is None or view.end.exit_code != 0 or not view.end.observed:
             continue
-        seconds.append((view.end.ended_ns - view.end.started_ns) / 1e9)
+        if view.header.resumed:
+            n_parts += 1
+            continue
+        seconds.append(_worked_s(view.end))
         energy_j += view.entry.energy.total_kwh * J_PER_KWH
     if len(seconds) < N_LEAST:
+        parts = f", and {n_parts} more went on from a save" if n_parts else ""
         raise InputError(
-            f"{len(seconds)} of {len(named)} runs named {name!r} have finished; at least {N_LEAST} tell how long "
-            "the next one takes: finish more, or give --duration and --power"
+            f"{len(seconds)} of {len(named)} runs named {name!r} have finished{parts}; at least {N_LEAST} tell how "
+            "long the next one takes: finish more, or give --duration and --power"
         )
     return PastRuns(name=name, durations=Durations.of(seconds), power_w=energy_j / sum(seconds))
+
+
+def _worked_s(end: RunEnd) -> float:
+    """Return how long a run was at work [s]."""
+    if end.plan is not None and end.plan.runs_ns:
+        return end.plan.running_s
+    return (end.ended_ns - end.started_ns) / NS_PER_S
 
 
 def likely_of(past: PastRuns, site: SiteOption, window: Window, slot_s: float | None) -> LikelyStart:

@@ -12,6 +12,7 @@ from typing import Final, cast, get_args
 from lowtide.accounting.sci import parse_functional_unit
 from lowtide.errors import InputError, LowtideError, QuantityError, ZoneError
 from lowtide.model.grid_choice import GridChoice
+from lowtide.model.pausing import RESUME
 from lowtide.model.record import Attribution, RunHeader
 from lowtide.quantities import parse_duration_s
 from lowtide.runtime.config import Config, Setting
@@ -172,6 +173,7 @@ def make_header(
         version=__version__,
         journal_dir=os.path.join(journal_root(), run_id),
         unread_sensors=tuple(unread),
+        resumed=os.environ.get(RESUME) == "1",
     )
     return header, remarks
 

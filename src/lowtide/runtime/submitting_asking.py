@@ -168,6 +168,7 @@ def _ask(minded: Minded, goes: Goes, promise: Promise, why: str) -> None:
     minded.say(f"lowtide: job {minded.label} is asked to save and to leave ({why})")
     if not promise.pause_signal or goes.is_watched:
         return
+    goes.note("signal", at_ns=now_ns, name=promise.pause_signal)  # first: it decides what a status of 0 says
     before, colon, name = promise.pause_signal.rpartition(":")
     try:
         minded.slurm.signal(minded.label, name, to="script" if colon and before == "B" else "steps")
@@ -235,7 +236,7 @@ def _goes_again(goes: Goes, status: int) -> bool:
     if status == EX_TEMPFAIL:
         return True
     if status == 0:
-        return go.was_asked and not goes.is_done()
+        return go.saved and not goes.is_done()
     took_s = (go.left_ns - go.began_ns) / NS_PER_S if go.left_ns is not None else _SOON_FAILED_S
     return go.number > 0 and took_s < _SOON_FAILED_S and goes.failed_in_a_row() <= _MOST_FAILURES
 

@@ -44,6 +44,10 @@ class Go:
         When it was asked to save.
     was_asked : bool
         Whether it was still asked when it left.
+    could_hear : bool
+        Whether it looked at its file, or was sent a signal.
+    says_saved : bool
+        An earlier go left with 75: such a job says *saved* with 75 alone.
     refused : bool
         It was asked and did not leave: it is not asked again.
     requeued_ns, begin_ns : int or None
@@ -58,6 +62,8 @@ class Go:
     status: int | None = None
     asked_ns: int | None = None
     was_asked: bool = False
+    could_hear: bool = False
+    says_saved: bool = False
     refused: bool = False
     requeued_ns: int | None = None
     begin_ns: int | None = None
@@ -65,8 +71,9 @@ class Go:
 
     @property
     def saved(self) -> bool:
-        """Whether what it did was kept: it left with 75, or with 0 when it was asked."""
-        return self.status == EX_TEMPFAIL or (self.status == 0 and self.was_asked)
+        """Whether what it did was kept: it left with 75, or with 0 because it was asked (decision 0006, 4)."""
+        heard = self.was_asked and self.could_hear and not self.says_saved
+        return self.status == EX_TEMPFAIL or (self.status == 0 and heard)
 
 
 class Goes:
@@ -169,18 +176,29 @@ class Goes:
     def _take(self, line: dict[str, Any]) -> None:
         act, at_ns = line["act"], int(line["at_ns"])
         if act == "began":
-            self.list.append(Go(number=int(line["go"]), began_ns=at_ns, job_id=int(line.get("job", 0))))
+            self._begin(line)
         if not self.list or act == "began":
             return
         go = self.list[-1]
         if act == "asked":
             go.asked_ns = at_ns
+        elif act == "signal":
+            go.could_hear = True
         elif act == "withdrawn":
             go.refused = True
         elif act == "left":
             go.left_ns, go.status, go.was_asked = at_ns, int(line["status"]), bool(line["asked"])
+            go.could_hear = go.could_hear or bool(line.get("watched"))
         elif act == "requeue":
             go.requeued_ns, go.begin_ns = at_ns, int(line["begin_ns"])
+
+    def _begin(self, line: dict[str, Any]) -> None:
+        says_saved = any(go.status == EX_TEMPFAIL for go in self.list)
+        go = Go(
+            number=int(line["go"]), began_ns=int(line["at_ns"]), job_id=int(line.get("job", 0)),
+            says_saved=says_saved,
+        )  # fmt: skip
+        self.list.append(go)
 
 
 def read_progress(path: str) -> float | None:

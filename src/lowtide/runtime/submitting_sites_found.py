@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from lowtide.errors import ExecutorError
 from lowtide.executors.site_commands import SiteSlurm, parse_command, run_words, site_slurm
 from lowtide.executors.slurm_jobs import SlurmJob
+from lowtide.model.pausing import EX_TEMPFAIL
 from lowtide.quantities import format_instant
 from lowtide.runtime.submitting_sites_kept import (
     SiteJob,
@@ -24,8 +25,10 @@ from lowtide.units import NS_PER_S
 if TYPE_CHECKING:
     from lowtide.stores.ledger import Ledger
 
-__all__ = ["Listed", "keep_submitted", "listed", "number_in_queue", "settle", "slurm_of"]
+__all__ = ["SAVED", "Listed", "keep_submitted", "listed", "number_in_queue", "settle", "slurm_of"]
 
+SAVED: Final = f"left with status {EX_TEMPFAIL}"
+"""The note of a job that has said with its status that it saved."""
 _REMEMBERED_S: Final = 240.0
 """Slurm lists a job for at least MinJobAge after its end (300 s unless a site shortened it)."""
 
@@ -134,16 +137,40 @@ def listed(
             queues[kept.submit] = _queue(kept, env, say)
         queue = queues[kept.submit]
         job = next((one for one in queue or () if kept.tag in one.comment), None)
-        if (
-            queue is not None
-            and (job is None or job.has_ended)
-            and kept.state == "submitted"
-            and not ended_too
-        ):
-            keep_site_job(ledger, replace(kept, state="ended", note=job.state if job else ""))
-            continue
-        found.append(Listed(kept=kept, found=job))
+        is_gone = queue is not None and (job is None or job.has_ended)
+        if is_gone and kept.state == "submitted" and not ended_too:
+            kept = _gone(kept, job, ledger, env, say)
+        if kept.state != "ended":
+            found.append(Listed(kept=kept, found=None if kept.state == "left" else job))
     return found
+
+
+def _gone(
+    kept: SiteJob, job: SlurmJob | None, ledger: Ledger, env: Mapping[str, str], say: Callable[[str], None]
+) -> SiteJob:
+    """Keep that a job has ended, or that it has left: then it is to go on, and nobody has put it back."""
+    try:
+        has_saved = job is not None and _has_saved(kept, job, env)
+    except ExecutorError as error:
+        say(f"lowtide: how job {kept.label} ended cannot be told now: {error}")
+        return kept
+    if not has_saved:
+        gone = replace(kept, state="ended", note=job.state if job else "")
+    else:
+        gone = replace(kept, state="left", to_site=None, note=SAVED, resume=True)
+        say(
+            f"lowtide: job {kept.label} has saved and {SAVED}; it goes on with `lowtide submit --move {kept.label} "
+            "--site NAME`"
+        )
+    keep_site_job(ledger, gone)
+    return gone
+
+
+def _has_saved(kept: SiteJob, job: SlurmJob, env: Mapping[str, str]) -> bool:
+    """Return whether a job that has ended left with 75; squeue does not tell. Tasks of an array cannot be moved."""
+    slurm = slurm_of(kept, env)
+    exact = None if slurm is None or job.array_tasks else slurm.job(job.job_id)
+    return exact is not None and exact.exit_code == EX_TEMPFAIL
 
 
 def _queue(kept: SiteJob, env: Mapping[str, str], say: Callable[[str], None]) -> Sequence[SlurmJob] | None:

@@ -18,7 +18,7 @@ from lowtide.executors.slurm_jobs import SlurmJob
 from lowtide.model.pausing import EX_TEMPFAIL, PAUSE_FILE, WATCHED
 from lowtide.runtime.submitting_promise import StartPlan
 from lowtide.runtime.submitting_sites import send
-from lowtide.runtime.submitting_sites_found import settle, slurm_of
+from lowtide.runtime.submitting_sites_found import SAVED, settle, slurm_of
 from lowtide.runtime.submitting_sites_kept import (
     SiteJob,
     find_site_job,
@@ -28,7 +28,7 @@ from lowtide.runtime.submitting_sites_kept import (
     new_tag,
     site_jobs,
 )
-from lowtide.runtime.submitting_sites_offers import settings_of
+from lowtide.runtime.submitting_sites_offers import settings_at
 from lowtide.runtime.submitting_sites_plan import submit_command
 
 if TYPE_CHECKING:
@@ -76,7 +76,10 @@ def move_job(
     with locked(ledger, job.tag):
         job = find_site_job(ledger, job.tag)
         _check_movable(job, to_site)
-        if job.state != "left":
+        if job.state == "left":
+            job = replace(job, to_site=to_site)
+            keep_site_job(ledger, job)
+        else:
             left = _leave(job, to_site, ledger=ledger, env=env, say=say, grace_s=grace_s)
             if left is None:
                 return None
@@ -92,7 +95,7 @@ def _check_movable(job: SiteJob, to_site: str) -> None:
             else f"has ended ({job.note or 'no reason told'})"
         )
         raise InputError(f"job {job.label} {what}; it cannot be moved")
-    if job.site == to_site:
+    if job.site == to_site and job.state != "left":
         raise InputError(f"job {job.label} is at {to_site} already")
     if job.to_site not in (None, to_site) and job.state == "left":
         raise InputError(f"job {job.label} has left for {job.to_site}: finish with --site {job.to_site}")
@@ -119,9 +122,14 @@ def _leave(
         found = _found(job, slurm)
         if found.state == "CANCELLED":
             return _left(job, ledger, "had not begun", resume=job.resume)
+    was_asked = os.path.exists(_pause_file(job, ledger))  # by a move that was cut short
     if not found.has_ended:
-        found = _asked(job, slurm, found, ledger=ledger, say=say, grace_s=grace_s)
-    return _judged(job, found, ledger)
+        found, was_asked = _asked(job, slurm, found, ledger=ledger, say=say, grace_s=grace_s), True
+    return _judged(job, found, ledger, was_asked=was_asked)
+
+
+def _pause_file(job: SiteJob, ledger: Ledger) -> str:
+    return os.path.join(job_folder(ledger, job.tag), "pause")
 
 
 def _found(job: SiteJob, slurm: SiteSlurm) -> SlurmJob:
@@ -148,7 +156,7 @@ def _asked(
     grace_s: float,
 ) -> SlurmJob:
     """Ask a running job to save and leave; return it once it has ended."""
-    path = os.path.join(job_folder(ledger, job.tag), "pause")
+    path = _pause_file(job, ledger)
     if not os.path.exists(path + WATCHED):
         keep_site_job(ledger, replace(job, state="submitted", to_site=None))
         raise InputError(
@@ -165,6 +173,9 @@ def _asked(
     if found.has_ended:
         return found
     os.remove(path)
+    found = _found(job, slurm)  # it may have seen the file until now
+    if found.has_ended:
+        return found
     keep_site_job(ledger, replace(job, state="submitted", to_site=None))
     raise ExecutorError(
         f"job {job.label} did not leave within {grace_s:g} s: it is left running at {job.site}; give it longer with "
@@ -172,18 +183,29 @@ def _asked(
     )
 
 
-def _judged(job: SiteJob, found: SlurmJob, ledger: Ledger) -> SiteJob | None:
+def _judged(job: SiteJob, found: SlurmJob, ledger: Ledger, *, was_asked: bool) -> SiteJob | None:
     """Return the job as left where it has saved; None where it had done its work (decision 0006, 4)."""
     if found.exit_code == EX_TEMPFAIL:
-        return _left(job, ledger, f"left with status {EX_TEMPFAIL}", resume=True)
-    pause = os.path.join(job_folder(ledger, job.tag), "pause")
-    if found.state == "COMPLETED" and os.path.exists(pause) and not _all_done(job, ledger):
+        return _left(job, ledger, SAVED, resume=True)
+    may_have_saved = was_asked and not _says_saved(job, ledger)
+    if found.state == "COMPLETED" and may_have_saved and not _all_done(job, ledger):
         return _left(job, ledger, "left with status 0", resume=True)
     how = f"{found.state}, status {found.exit_code}"
     keep_site_job(ledger, replace(job, state="ended", to_site=None, note=how))
     if found.state == "COMPLETED":
         return None
     raise ExecutorError(f"job {job.label} ended by itself ({how}); it is not submitted again")
+
+
+def _says_saved(job: SiteJob, ledger: Ledger) -> bool:
+    """Return whether a job has left an earlier site with 75: then it has finished where it leaves with 0."""
+    kept = {one.tag: one for one in site_jobs(ledger)}
+    before = kept.get(job.from_tag or "")
+    while before is not None:
+        if before.note == SAVED:
+            return True
+        before = kept.get(before.from_tag or "")
+    return False
 
 
 def _all_done(job: SiteJob, ledger: Ledger) -> bool:
@@ -237,9 +259,13 @@ def _arrive(
 
 
 def _settings(job: SiteJob, config: Config) -> dict[str, str]:
+    """Return the settings of a job where it goes; an intensity that its site's table does not say goes with it."""
     assert job.to_site is not None
-    kept = {key: value for key, value in job.promise.settings.items() if key not in ("zone", "pue", "site")}
-    return kept | settings_of(config, job.to_site)
+    kept, left = job.promise.settings, config.sites.get(job.site)
+    own = None if left is None else left.intensity
+    is_own = left is None or (own is not None and kept.get("intensity") in (own, os.path.abspath(own)))
+    everywhere = config.with_flags({"intensity": None if is_own else kept.get("intensity")})
+    return settings_at(kept, everywhere, job.to_site)
 
 
 def _at_once(job: SiteJob, now_ns: int) -> StartPlan:

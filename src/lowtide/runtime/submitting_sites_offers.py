@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lowtide.errors import InputError
 from lowtide.executors.site_commands import SiteCommand
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from lowtide.planning.sites import SiteOption
     from lowtide.runtime.config import Config
 
-__all__ = ["Candidate", "Offers", "choose", "length_ns", "promised", "settings_of"]
+__all__ = ["Candidate", "Offers", "choose", "config_at", "length_ns", "promised", "settings_at"]
+
+_OF_A_PLACE: Final = ("zone", "intensity", "pue", "site")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +143,7 @@ def promised(offers: Offers, plan: Plan, base: Promise, config: Config) -> Promi
         job=job,
         zone=option.zone,
         basis=option.intensity.signal.basis,
-        settings={**base.settings, **settings_of(config, name)},
+        settings=settings_at(base.settings, config, name),
         latest_start_ns=max(now_ns, base.deadline_ns - ns_from_s(margin_s)),
         first=start,
         last=start,
@@ -168,12 +170,19 @@ def length_ns(job: Job) -> int:
     return round(job.work_ns / job.points[0].throughput)
 
 
-def settings_of(config: Config, name: str) -> dict[str, str]:
-    """Return what finds a site's intensity again."""
+def config_at(config: Config, name: str) -> Config:
+    """Return the configuration as a site has it: its own zone and intensity win over those of everywhere."""
     site = config.site(name)
-    found = {"site": name}
-    for key in ("zone", "intensity", "pue"):
-        value = getattr(site, key)
-        if value is not None:
-            found[key] = os.path.abspath(value) if os.path.exists(str(value)) else str(value)
+    pue = None if site.pue is None else str(site.pue)
+    return config.with_flags({"site": name, "zone": site.zone, "intensity": site.intensity, "pue": pue})
+
+
+def settings_at(kept: Mapping[str, str], config: Config, name: str) -> dict[str, str]:
+    """Return settings as they are at a site, which find its intensity again; nothing of another site is left."""
+    there = config_at(config, name)
+    found = {key: value for key, value in kept.items() if key not in _OF_A_PLACE}
+    found |= {key: setting.value for key in _OF_A_PLACE if (setting := there.get(key)) is not None}
+    for key in ("intensity", "pue"):  # a later plan is made in another folder
+        if key in found and os.path.exists(found[key]):
+            found[key] = os.path.abspath(found[key])
     return found

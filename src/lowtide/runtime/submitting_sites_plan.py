@@ -14,7 +14,14 @@ from lowtide.runtime.config import Config
 from lowtide.runtime.planning import PlanRequest
 from lowtide.runtime.submitting import Submission, SubmitRequest, plan_submission
 from lowtide.runtime.submitting_promise import Promise
-from lowtide.runtime.submitting_sites_offers import Candidate, Offers, choose, length_ns, promised
+from lowtide.runtime.submitting_sites_offers import (
+    Candidate,
+    Offers,
+    choose,
+    config_at,
+    length_ns,
+    promised,
+)
 
 if TYPE_CHECKING:
     from lowtide.model.site import Site
@@ -121,7 +128,7 @@ def plan_sites(
         )
     names = _names(sites, config)
     commands = {name: submit_command(config.site(name), is_home=name == names[0]) for name in names}
-    home = _config_of(config, names[0])
+    home = config_at(config, names[0])
     base = plan_submission(request, home, ledger=ledger, env=env, now_ns=now_ns)
     options, notes = _options(request, sites, config, names, base.promise)
     found = _planned(base.promise, options, sites, commands, names)
@@ -174,13 +181,6 @@ def _left_out(names: Sequence[str], commands: Mapping[str, SiteCommand | None]) 
     if not missing:
         return ()
     return (f"jobs cannot be handed to {', '.join(missing)}: no submit = ... in [site.{missing[0]}]",)
-
-
-def _config_of(config: Config, name: str) -> Config:
-    """Return the configuration as a site has it: its own zone and intensity win over those of everywhere."""
-    site = config.site(name)
-    pue = None if site.pue is None else str(site.pue)
-    return config.with_flags({"site": name, "zone": site.zone, "intensity": site.intensity, "pue": pue})
 
 
 def _options(
