@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -315,3 +316,22 @@ def test_lines_are_told_as_data(
     told = json.loads(capsys.readouterr().out)
     assert (told["job"], told["problem"], told["said"]) == (job, problem, line.removeprefix("lowtide: "))
     assert told["at"].endswith("Z")
+
+
+def test_agent_under_nohup_goes_on_after_a_hangup(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds: list[int] = []
+
+    def round_(agent: Agent, *, may_freeze: bool) -> int:
+        rounds.append(len(rounds))
+        signal.raise_signal(signal.SIGHUP if len(rounds) == 1 else signal.SIGTERM)
+        return 0
+
+    monkeypatch.setattr(Agent, "round", round_)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with case.agent() as agent:
+            agent.serve(every_s=900.0)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert rounds == [0, 1]  # the second, which SIGTERM ended

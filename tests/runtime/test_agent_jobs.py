@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -243,3 +244,22 @@ def test_200_jobs_through_faults_and_kills_are_in_time_and_run_once(tmp_path: Pa
     print(
         f"{len(reads)} reads, {acts.count('pause')} pauses, {sum('has not been done' in s for s in case.said)} faults"
     )
+
+
+def test_agent_under_nohup_goes_on_after_a_hangup(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds: list[int] = []
+
+    def round_(agent: JobsAgent) -> int:
+        rounds.append(len(rounds))
+        signal.raise_signal(signal.SIGHUP if len(rounds) == 1 else signal.SIGTERM)
+        return 0
+
+    monkeypatch.setattr(JobsAgent, "round", round_)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with case.agent() as agent:
+            agent.serve()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert rounds == [0, 1]  # the second, which SIGTERM ended

@@ -393,6 +393,16 @@ def test_keeper_killed_leaves_the_job_to_the_supervisor(tmp_path):
     assert notes(tmp_path).count("saved") >= 1
 
 
+@pytest.mark.parametrize(("end", "status"), [("exit 3", 3), ("kill -9 $$", 137)])
+def test_end_that_the_keeper_cannot_write_down_ends_the_run(end, status, tmp_path):
+    full = 'mkdir "${LOWTIDE_PAUSE_FILE%/*}/left-1.new"'  # as if the disk was full
+    run = begin_saving(["sh", "-c", f"{full}; {end}"], script="run 1000")
+    _, said = run.communicate(timeout=30)
+    assert run.returncode == status, said
+    assert "how the command left could not be written down" in said
+    assert shown()["exit_code"] == status
+
+
 def test_request_takes_effect_within_two_seconds(tmp_path):
     run = begin_saving(saving(tmp_path, 1.5))
     wait_until(lambda: phase() == "saved")

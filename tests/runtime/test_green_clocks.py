@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from green_virtual_cases import SetClock
 
 from lowtide.model.jobs import Job, OperatingPoint
 from lowtide.planning.control import View, decide
 from lowtide.planning.sites import SiteOption
 from lowtide.runtime.green import GreenSpec
-from lowtide.runtime.green_clock import GreenClock
 from lowtide.runtime.green_control import Control
 from lowtide.runtime.green_state import ControllerLock, GreenState
 from lowtide.stores.codec import to_plain
@@ -20,22 +20,6 @@ from lowtide.units import NS_PER_H, NS_PER_S
 
 HOUR_S = 3600.0
 POINT = OperatingPoint(throughput=1.0, power_w=1000.0)
-
-
-class SetClock(GreenClock):
-    """Clocks that a test moves: time passes for all, and the wall clock may be set."""
-
-    def __init__(self) -> None:
-        self.passed_ns, self.set_by_ns = 0, 0
-
-    def wall_ns(self) -> int:
-        return START_NS + self.passed_ns + self.set_by_ns
-
-    def boot_ns(self) -> int:
-        return self.passed_ns + NS_PER_H
-
-    def work_ns(self) -> int:
-        return self.passed_ns + NS_PER_H
 
 
 class AtOnce:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from lowtide.errors import InputError
+from lowtide.runtime.clock import boot_id
 from lowtide.runtime.green import GreenAsked, _pausing
 from lowtide.runtime.green_asking import catches, left_behind
 from lowtide.runtime.green_clock import CLOCK
 from lowtide.runtime.green_left import ASKED, begun_path, judge, left_path, n_begun, read_left, was_asked
 from lowtide.runtime.green_progress import Progress, ProgressSource, checked_pattern, parse_progress
-from lowtide.runtime.starting import Keeping, start_once
+from lowtide.runtime.starting import Keeping, start_once, write_left
+from lowtide.runtime.supervised import is_child
 
 needs_proc = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
@@ -86,6 +90,51 @@ def test_keeper_writes_how_the_command_left_and_holds_nothing_open(tmp_path):
     with pytest.raises(FileExistsError):
         start_once(["true"], dict(os.environ), [], begun_path(folder, 1), keeping=keeping)
     assert read_left(folder, 1) == left  # who did not start it does not write how it left
+
+
+@needs_proc
+@pytest.mark.parametrize(
+    ("script", "code"), [("exit 7", 7), ("kill -USR1 $$", 128 + signal.SIGUSR1), ("exit 0", 0)]
+)
+def test_keeper_that_cannot_write_leaves_as_the_command_did(script, code, tmp_path):
+    folder = str(tmp_path)
+    os.mkdir(left_path(folder, 1) + ".new")  # as if the disk was full
+    keeping = Keeping(left_path(folder, 1), str(tmp_path / "lock"))
+    started = start_once(["sh", "-c", script], dict(os.environ), [], begun_path(folder, 1), keeping=keeping)
+    _, status = os.waitpid(started.keeper, 0)
+    assert os.waitstatus_to_exitcode(status) == code
+    assert read_left(folder, 1) is None
+
+
+@needs_proc
+def test_keeper_writes_by_which_clock_it_tells(tmp_path):
+    folder, before_ns = str(tmp_path), time.time_ns()
+    keeping = Keeping(left_path(folder, 1), str(tmp_path / "lock"))
+    started = start_once(["true"], dict(os.environ), [], begun_path(folder, 1), keeping=keeping)
+    os.waitpid(started.keeper, 0)
+    left = read_left(folder, 1)
+    assert left is not None
+    assert left.boot == boot_id() != ""
+    slack_ns = 10**6  # the two clocks are read one after the other
+    assert before_ns - slack_ns <= left.started_wall_ns <= left.left_wall_ns <= time.time_ns() + slack_ns
+
+
+def test_how_it_left_is_written_whole_where_the_disk_takes_it_in_parts(tmp_path, monkeypatch):
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:5]))
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    write_left(left_path(str(tmp_path), 1), started_ns=1, status=75 << 8, usage=usage)
+    left = read_left(str(tmp_path), 1)
+    assert left is not None
+    assert (left.started_ns, left.code, left.maxrss) == (1, 75, usage.ru_maxrss)
+
+
+def test_child_is_one_until_it_has_been_waited_for():
+    child = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert is_child(child.pid)  # ended, and nobody has waited for it
+    child.wait()
+    assert not is_child(child.pid)
 
 
 @needs_proc

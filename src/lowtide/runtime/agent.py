@@ -39,6 +39,7 @@ _RUNNING: Final = ("RUNNING", "STOPPED")
 _NEVER_NS: Final = 1 << 62
 _AFTER_BEGIN_NS: Final = 2 * NS_PER_S
 """A job that may be paused is looked at so long after it should have begun."""
+_ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _AGAIN_S: Final = 10.0
 """When Slurm did not answer it is asked again so soon."""
 _LONGEST_SLEEP_S: Final = 30.0
@@ -132,7 +133,7 @@ class Agent:
             A round at least that often; a job whose plan changes sooner is looked at then.
         """
         ended = threading.Event()
-        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        numbers = [n for n in _ENDING if signal.getsignal(n) is not signal.SIG_IGN]  # as nohup ignores SIGHUP
         before = {number: signal.signal(number, lambda *_: ended.set()) for number in numbers}
         try:
             while not ended.is_set():

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["JobsAgent"]
 
+_ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _NEVER_NS: Final = 1 << 62
 _AGAIN_NS: Final = 10 * NS_PER_S
 """What failed is tried again so soon."""
@@ -135,7 +136,7 @@ class JobsAgent:
     def serve(self) -> None:
         """Do rounds until SIGTERM, SIGINT or SIGHUP. Jobs are left as they are then: held ones wait for the next."""
         ended: list[int] = []
-        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        numbers = [n for n in _ENDING if signal.getsignal(n) is not signal.SIG_IGN]  # as nohup ignores SIGHUP
         before = {number: signal.signal(number, lambda n, _: ended.append(n)) for number in numbers}
         try:
             while not ended:

@@ -17,7 +17,16 @@ from lowtide.quantities import format_duration
 from lowtide.runtime.green_asking import Asking
 from lowtide.runtime.green_clock import CLOCK, GreenClock
 from lowtide.runtime.green_course import Course
-from lowtide.runtime.green_left import PAUSE, Left, begun_path, left_path, n_begun, verdict_of
+from lowtide.runtime.green_left import (
+    PAUSE,
+    Left,
+    begun_path,
+    is_counted,
+    left_path,
+    n_begun,
+    read_left,
+    verdict_of,
+)
 from lowtide.runtime.green_state import FROZEN, PROGRESS, RETRIES, GreenState
 from lowtide.units import ns_from_s
 
@@ -97,6 +106,7 @@ class Acting:
 
     def starting(self) -> None:
         """Write down that it is about to be started."""
+        self.course.starting()
         for path in (self.pause_file, self.pause_file + WATCHED):
             _remove(path)  # it has not been asked, and has not looked yet
         self._state.phase = "starting"
@@ -109,7 +119,7 @@ class Acting:
         self._n += 1
         self._pid, self._state.phase = pid, "running"
         self._state.runs.append([self._clock.boot_ns(), None])
-        self.course.start()
+        self.course.go_on()
         self._freezer = self._freezer_of(pid)
         self._keep()
 
@@ -202,14 +212,23 @@ class Acting:
         self._say(f"lowtide: it is left running and not paused any more: {why}")
         self._keep()
 
+    def is_saved(self) -> bool:
+        """Return whether it has left and that has been counted, also where only the next start was written down."""
+        state, left = self._state, read_left(self._folder, self._n)
+        if state.phase == "starting" and left is not None and is_counted(state, left.in_boot_of(state)):
+            state.phase = "saved"
+        return state.phase == "saved"
+
     def left(self) -> Literal["ended", "asked", "unasked", "retry", "unpaused"]:
         """Take note that the job has left; return what that means."""
         state = self._state
         found = verdict_of(self._folder, state, self._n) if self.keeps else None
         if found is None:
             return "ended"
-        self.course.look(self._n, leaves=self.keeps)
         left, verdict = found
+        if not self.course.goes_on:  # its supervisor was killed before it left
+            self.course.missed(left)
+        self.course.look(self._n, leaves=self.keeps)
         asked = state.phase == "asking"
         self.course.stand()
         self._asking = None
@@ -294,8 +313,8 @@ class Acting:
 
 def _close_stretch(state: GreenState, left: Left) -> None:
     """Write down until when it ran, also where nobody has written down that it began."""
-    known = bool(state.runs) and (state.runs[-1][1] is None or state.runs[-1][1] > left.started_ns)
-    if not known:
+    is_open = bool(state.runs) and state.runs[-1][1] is None
+    if not is_open and not is_counted(state, left):
         state.runs.append([left.started_ns, None])
     state.runs[-1][1] = max(int(state.runs[-1][0] or 0), left.left_ns)
 

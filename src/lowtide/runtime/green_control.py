@@ -169,7 +169,7 @@ class Control:
 
     def take_over(self) -> bool:
         """Go on with a run that has left and that nobody minded; return False where that was its end."""
-        goes_on = self.state.phase == "saved" or self.left()
+        goes_on = self.acting.is_saved() or self.left()
         self._decided, self._until_ns = bool(self.state.unpaused), 0
         return goes_on
 
@@ -181,8 +181,8 @@ class Control:
         self._settled = False
         if verdict == "unpaused":
             self._decided, self._held = True, False
-        elif verdict == "asked":
-            self._decided = self._held = True
+        elif verdict == "asked" and self._held:
+            self._decided = True
         else:
             self._decided, self._held, self._until_ns, self._next = verdict == "retry", False, 0, None
         return True
@@ -280,13 +280,14 @@ class Control:
                 state.half = promise
 
     def _without_an_answer(self) -> None:
-        """Follow the last plan while nobody answers, and run when there is none."""
+        """Follow the last plan while nobody answers, and run when there is none, or it is over."""
         self._retry_at = time.monotonic() + _AGAIN_S
         now_ns = self._clock.wall_ns()
         last = self.state.last
-        hold = last is not None and not any(a <= now_ns < b for a, b in last["runs_ns"])
+        ahead = [] if last is None else [(a, b) for a, b in last["runs_ns"] if b > now_ns]
+        hold = bool(ahead) and now_ns < min(a for a, _ in ahead)
         why = f"nobody answers (see {self.header.journal_dir}/decision.log); "
-        why += "the last plan is followed" if self.state.last is not None else "it runs without a plan"
+        why += "the last plan is followed" if ahead else "it runs without a plan"
         answer = self._own_answer("hold" if hold else "run", now_ns + ns_from_s(_AGAIN_S), why)
         self._follow(answer, now_ns)
 

@@ -8,7 +8,7 @@ the last one was asked to leave.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from lowtide.errors import LowtideError
@@ -25,6 +25,7 @@ __all__ = [
     "Left",
     "Verdict",
     "begun_path",
+    "is_counted",
     "judge",
     "left_path",
     "n_begun",
@@ -42,7 +43,15 @@ Verdict = Literal["ended", "saved", "retry", "unpaused"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
-    """One end of a job: when it was started and left by the clock of this boot [ns], its wait status, what it used."""
+    """One end of a job: when it was started and left by the clock of a boot [ns], its wait status, what it used.
+
+    Attributes
+    ----------
+    boot : str
+        Which boot; empty where that is unknown.
+    wall_offset_ns : int
+        Wall clock less that clock, when it left [ns].
+    """
 
     started_ns: int
     left_ns: int
@@ -51,6 +60,8 @@ class Left:
     maxrss: int = 0
     inblock: int = 0
     oublock: int = 0
+    boot: str = ""
+    wall_offset_ns: int = 0
 
     @property
     def code(self) -> int:
@@ -61,6 +72,26 @@ class Left:
     def lived_s(self) -> float:
         """From start to end [s]."""
         return (self.left_ns - self.started_ns) / 1e9
+
+    @property
+    def started_wall_ns(self) -> int:
+        """When it was started, by the wall clock as it was when it left [ns]."""
+        return self.started_ns + self.wall_offset_ns
+
+    @property
+    def left_wall_ns(self) -> int:
+        """When it left, by the wall clock [ns]."""
+        return self.left_ns + self.wall_offset_ns
+
+    def in_boot_of(self, state: GreenState) -> Left:
+        """Return it by the clock that a state goes by: the machine may have been started again since it left."""
+        if not self.boot or self.boot == state.boot:
+            return self
+        shift_ns = self.wall_offset_ns - state.wall_offset_ns
+        return replace(
+            self, started_ns=self.started_ns + shift_ns, left_ns=self.left_ns + shift_ns,
+            boot=state.boot, wall_offset_ns=state.wall_offset_ns,
+        )  # fmt: skip
 
 
 def begun_path(journal_dir: str, n: int) -> str:
@@ -149,12 +180,24 @@ def judge(
 
 
 def verdict_of(journal_dir: str, state: GreenState, n: int) -> tuple[Left, Verdict] | None:
-    """Return how the job left after its n-th start and what that means; None where that is unknown."""
+    """Return how the job left after its n-th start and what that means; None where that is unknown.
+
+    Its times are by the clock that the state goes by.
+    """
     left = read_left(journal_dir, n)
     if left is None:
         return None
-    return left, judge(
+    return left.in_boot_of(state), judge(
         left.code, asked=was_asked(journal_dir, n, left.left_ns, state.spec.grace_s), resumed=n > 1,
-        all_done=state.told_all(journal_dir), says_saved=state.says_saved, lived_s=left.lived_s,
+        all_done=state.told_all(journal_dir, left.started_wall_ns), says_saved=state.says_saved, lived_s=left.lived_s,
         least_s=state.spec.least_s,
     )  # fmt: skip
+
+
+def is_counted(state: GreenState, left: Left) -> bool:
+    """Return whether a state has counted the start that left so; not if its supervisor was killed before.
+
+    It has, and waits for the next, where the next start was written down and never made.
+    """
+    end_ns = state.runs[-1][1] if state.runs else None
+    return end_ns is not None and end_ns > left.started_ns

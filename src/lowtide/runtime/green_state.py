@@ -17,7 +17,7 @@ from lowtide.model.run_plan import Promise, RunPlan
 from lowtide.runtime.clock import boot_id
 from lowtide.runtime.green import GreenSpec
 from lowtide.runtime.green_clock import CLOCK, GreenClock
-from lowtide.runtime.green_left import n_begun, verdict_of
+from lowtide.runtime.green_left import is_counted, n_begun, verdict_of
 from lowtide.runtime.green_overheads import overheads_ns
 from lowtide.runtime.green_progress import Progress, ProgressSource
 from lowtide.runtime.starting import BEGUN
@@ -150,12 +150,15 @@ class GreenState:
         found = [(int(a or 0) + offset_ns, now_ns if b is None else b + offset_ns) for a, b in self.runs]
         return [(a, b) for a, b in found if b > a]
 
-    def in_this_boot(self) -> None:
+    def in_this_boot(self, clock: GreenClock = CLOCK) -> None:
         """Tell its times by the clock of this boot, where the machine has been started again meanwhile."""
-        if self.boot != boot_id():
-            shift_ns = self.wall_offset_ns - (CLOCK.wall_ns() - CLOCK.boot_ns())
-            self.runs = [[int(a or 0) + shift_ns, None if b is None else b + shift_ns] for a, b in self.runs]
-            self.boot = boot_id()
+        if self.boot == boot_id():
+            return
+        offset_ns = clock.wall_ns() - clock.boot_ns()
+        shift_ns = self.wall_offset_ns - offset_ns
+        self.runs = [[int(a or 0) + shift_ns, None if b is None else b + shift_ns] for a, b in self.runs]
+        self.pauses = [{**pause, "asked_ns": int(pause["asked_ns"]) + shift_ns} for pause in self.pauses]
+        self.boot, self.wall_offset_ns = boot_id(), offset_ns
 
     def source(self, journal_dir: str) -> ProgressSource:
         """Return where the job tells its progress."""
@@ -164,10 +167,10 @@ class GreenState:
             return ProgressSource(os.path.join(journal_dir, PROGRESS))
         return ProgressSource(spec.progress_file, spec.progress_pattern, units=spec.work_units)
 
-    def told_all(self, journal_dir: str) -> bool:
-        """Return whether the job has told that nothing is left to do."""
+    def told_all(self, journal_dir: str, since_ns: int) -> bool:
+        """Return whether the job has told since its start, by the wall clock [ns], that nothing is left to do."""
         told = self.source(journal_dir).look()
-        if told is not None:
+        if told is not None and told[1] * 1e9 >= since_ns:
             return Progress(told[0], 0.0, 0).all_done
         return self.progress is not None and Progress(**self.progress).all_done
 
@@ -202,7 +205,9 @@ def is_waiting(journal_dir: str) -> bool:
     found = verdict_of(journal_dir, state, n)
     if found is None or found[1] == "ended":
         return False
-    return found[1] != "retry" or state.failures < RETRIES or state.phase == "saved"
+    if state.phase == "saved" or is_counted(state, found[0]):
+        return True
+    return found[1] != "retry" or state.failures < RETRIES
 
 
 def keep_plan(journal_dir: str, run_dir: str) -> None:

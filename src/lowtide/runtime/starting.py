@@ -15,6 +15,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
+from lowtide.runtime.clock import boot_id
+
 __all__ = [
     "BEGUN",
     "CannotStartError",
@@ -184,7 +186,11 @@ def _keep(
     keeping: Keeping,
     group: str | None,
 ) -> NoReturn:
-    """Wait for the command and write down how it left; hears no signal and holds nothing of the job's open."""
+    """Wait for the command and write down how it left; hears no signal and holds nothing of the job's open.
+
+    It leaves with the command's own status, which its parent goes by where that cannot be written: the disk is full.
+    """
+    code = 0
     try:
         lock = _share(keeping.lock)
         started_ns = time.clock_gettime_ns(_BOOT)
@@ -194,12 +200,19 @@ def _keep(
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         _let_go(lock)
         _, status, usage = os.wait4(pid, 0)
+        code = _shell_code(status)
         with open(begun, encoding="ascii") as file:
             is_ours = file.read().strip() == str(pid)
         if is_ours:
             write_left(keeping.left, started_ns=started_ns, status=status, usage=usage)
     finally:
-        os._exit(0)
+        os._exit(code)
+
+
+def _shell_code(status: int) -> int:
+    """Return the exit code that a shell gives for a wait status."""
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
 
 
 def _share(path: str) -> int:
@@ -223,19 +236,25 @@ def _let_go(lock: int) -> None:
 def write_left(path: str, *, started_ns: int, status: int, usage: Any) -> None:
     """Write down how a command left: when it was started and left, by the clock of this boot, and what it used.
 
+    What that clock is to the wall clock is written too, for who reads it after the machine was started again.
+
     Raises
     ------
     OSError
         If it cannot be written.
     """
+    left_ns = time.clock_gettime_ns(_BOOT)
     plain = {
-        "started_ns": started_ns, "left_ns": time.clock_gettime_ns(_BOOT), "status": status,
+        "started_ns": started_ns, "left_ns": left_ns, "status": status,
+        "boot": boot_id(), "wall_offset_ns": time.time_ns() - left_ns,
         "cpu_s": usage.ru_utime + usage.ru_stime, "maxrss": usage.ru_maxrss,
         "inblock": usage.ru_inblock, "oublock": usage.ru_oublock,
     }  # fmt: skip
     fd = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, json.dumps(plain).encode())
+        data = json.dumps(plain).encode()
+        while data:  # a disk that fills up takes a part of it
+            data = data[os.write(fd, data) :]
     finally:
         os.close(fd)
     os.replace(f"{path}.new", path)

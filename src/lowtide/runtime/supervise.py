@@ -38,7 +38,7 @@ from lowtide.runtime.starting import (
     start_once,
     write_left,
 )
-from lowtide.runtime.supervised import Job, run_end
+from lowtide.runtime.supervised import Job, is_child, run_end
 from lowtide.stores.codec import to_plain, write_json
 
 if TYPE_CHECKING:
@@ -349,9 +349,13 @@ class Supervisor:
         if pid == job.keeper:
             left = read_left(self._header.journal_dir, n_begun(self._header.journal_dir))
             job.keeper = -1
-            if left is None:
+            if left is not None:
+                status, used = left.status, Used(left.cpu_s, left.maxrss, left.inblock, left.oublock)
+            elif is_child(job.pid):
                 return  # somebody killed it, and the job is ours now
-            status, used = left.status, Used(left.cpu_s, left.maxrss, left.inblock, left.oublock)
+            else:  # it left with the job's status, and what the job used is in its own usage
+                self._say("lowtide: how the command left could not be written down (is the disk full?); "
+                          "it is not started again")  # fmt: skip
         elif acting is not None and acting.keeps:
             try:
                 write_left(acting.left_file, started_ns=job.begun_ns, status=status, usage=usage)

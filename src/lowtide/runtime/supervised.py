@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lowtide.model.budget import BudgetReached
     from lowtide.model.run_plan import RunPlan
 
-__all__ = ["Job", "run_end"]
+__all__ = ["Job", "is_child", "run_end"]
 
 _RU_MAXRSS_BYTES: Final = 1 if sys.platform == "darwin" else 1024
 
@@ -63,6 +63,15 @@ class Job:
     def end(self, status: int) -> None:
         """Take note that it has ended just now."""
         self.status, self.ended_ns = status, time.time_ns()
+
+
+def is_child(pid: int) -> bool:
+    """Return whether a process is our child, also one that has ended and that nobody has waited for."""
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def run_end(
