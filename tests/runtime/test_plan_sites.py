@@ -94,6 +94,18 @@ def test_configured_sites_are_sites_too(day, tmp_path, monkeypatch):
     assert of(document, "run-now")["cost_usd"] == pytest.approx(0.9)
 
 
+def test_site_that_is_the_default_lends_the_others_nothing(tmp_path, monkeypatch):
+    (tmp_path / "lowtide.toml").write_text(
+        'default_site = "home"\n[site.home]\nzone = "DE"\nintensity = "900"\npue = 1.5\n[site.west]\nzone = "FR"\n'
+    )
+    monkeypatch.setenv("LOWTIDE_CONFIG", str(tmp_path / "lowtide.toml"))
+    done = invoke("--within", "3h", "--duration", "1h", "--power", "1kW", "--sites", "config", "--json")
+    assert done.exit_code == 0, done.output
+    document = json.loads(done.output)
+    assert of(document, "run-now")["emissions_g"] == pytest.approx(900 * 1.5)  # 1 kWh
+    assert of(document, "run-now", "FR")["emissions_g"] < 200  # France's own, and no PUE of another's
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
