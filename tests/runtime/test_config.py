@@ -3,7 +3,8 @@
 import pytest
 
 from lowtide.errors import ConfigError
-from lowtide.runtime.config import load_config
+from lowtide.runtime.config import Config, load_config
+from lowtide.runtime.site_tables import read_sites
 
 
 def write(path, text):
@@ -105,3 +106,29 @@ def test_values_given_earlier_rank_as_flags_under_their_own_origin(tmp_path):
     config = load_config(cwd=str(tmp_path), env={"LOWTIDE_PUE": "1.2"})
     setting = config.with_flags({"pue": "1.3"}, origin="the promise").get("pue")
     assert (setting.value, setting.origin) == ("1.3", "the promise")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("power = 0", "power 0 must be above 0"),
+        ("throughput = -1.0", "throughput -1 must be above 0"),
+        ("power = nan", "power nan must be a finite number"),
+        ("embodied_kg = -1", "embodied_kg -1 must not be negative"),
+        ("lifetime_years = 0", "lifetime_years 0 must be above 0"),
+        ("utilization = 85", "utilization 85 must be above 0 and at most 1; write 85% as 0.85"),
+    ],
+)
+def test_numbers_of_a_site_that_cannot_be_are_refused(tmp_path, line, message):
+    path = write(tmp_path / "lowtide.toml", f"[site.west]\n{line}\n")
+    with pytest.raises(ConfigError) as refused:
+        load_config(cwd=str(tmp_path), env={"LOWTIDE_CONFIG": "/nonexistent"})
+    assert str(refused.value) == f"{path}: [site.west]: {message}"
+
+
+@pytest.mark.parametrize("key", ["power", "throughput"])
+def test_site_of_a_plan_without_power_or_speed_is_refused(tmp_path, key):
+    path = write(tmp_path / "sites.toml", f'[site.west]\nzone = "FR"\n{key} = 0\n')
+    with pytest.raises(ConfigError) as refused:
+        read_sites(path, Config(settings={}, sites={}))
+    assert str(refused.value) == f"{path}: [site.west]: {key} 0 must be above 0"

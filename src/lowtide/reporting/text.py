@@ -47,7 +47,9 @@ def show_text(view: RunView) -> str:
         why = "nothing was recorded yet" if view.end is None else "nothing was recorded"
         return "\n".join([*lines, f"energy     unknown: {why}"])
     entry = view.entry
-    lines += bill_lines(entry, no_carbon=no_carbon_words(view), cpu_source=view.header.cpu_model.source)
+    no_carbon = no_carbon_words(view)
+    lines += bill_lines(entry, no_carbon=no_carbon, cpu_source=view.header.cpu_model.source)
+    lines += [f"problem    {clean(entry.problem)}"] if entry.problem and not no_carbon else []
     lines += [
         *budget_lines(view.header.budget, view.end, entry),
         *_sci_lines(view, entry),

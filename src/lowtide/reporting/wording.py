@@ -104,7 +104,8 @@ def no_carbon_words(view: RunView) -> str:
     """Return why a run's carbon is unknown; empty when it is known."""
     if view.entry is None:
         return "nothing was recorded"
-    return clean(view.entry.problem) or no_grams_words(primary_bill(view.entry))
+    why = no_grams_words(primary_bill(view.entry))
+    return why and (clean(view.entry.problem) or why)
 
 
 def no_grams_words(bill: EmissionsBill | None) -> str:

@@ -20,6 +20,7 @@ from lowtide.model.record import Record
 from lowtide.model.run_plan import PlanBill
 from lowtide.model.signal import STATUSES
 from lowtide.quantities import format_instant
+from lowtide.runtime.config import number_problem
 from lowtide.runtime.grid_signals import check_intensity, fill_with_typical, intensities_for
 from lowtide.series.types import IntensitySeries
 from lowtide.stores.codec import from_plain, to_plain
@@ -55,6 +56,7 @@ def make_entry(
     access: GridAccess | None = None,
 ) -> Entry:
     """Return a bill of a record, not kept yet; without `access` providers are not asked."""
+    record, no_embodied = _bookable(record)
     choice = choice or record.header.grid
     start_ns, end_ns = _window_of(record, choice)
     if choice.zone is None or choice.intensity is not None:  # the grid is not asked, and its cache stays shut
@@ -71,8 +73,24 @@ def make_entry(
         segments=segment_hashes(ledger, record.header.run_id),
         version=record.header.version,
         pue=pue,
-        problem=problem,
+        problem="; ".join(why for why in (problem, no_embodied) if why),
     )
+
+
+def _bookable(record: Record) -> tuple[Record, str]:
+    """Return a record without a manufacture that cannot be billed, and why; that never costs the energy."""
+    header = record.header
+    numbers = {name: getattr(header, name) for name in ("embodied_kg", "lifetime_years", "utilization")}
+    wrong = [
+        f"{name} {value:g} {why}"
+        for name, value in numbers.items()
+        if value is not None and (why := number_problem(name, value))
+    ]
+    if not wrong:
+        return record, ""
+    return replace(
+        record, header=replace(header, embodied_kg=None)
+    ), f"no embodied emissions: {'; '.join(wrong)}"
 
 
 def _window_of(record: Record, choice: GridChoice) -> tuple[int, int]:
@@ -209,7 +227,7 @@ def _accounted(
     from lowtide.accounting.operational import check_covers
     from lowtide.accounting.pue import check_pue_covers
 
-    record = read_record(ledger, run_id)
+    record, no_embodied = _bookable(read_record(ledger, run_id))
     start_ns, end_ns = _window_of(record, choice)
     intensities = intensities_for(choice, start_ns=start_ns, end_ns=end_ns, access=access)
     power = node_energy(record).power
@@ -228,6 +246,7 @@ def _accounted(
         segments=segment_hashes(ledger, run_id),
         version=record.header.version,
         pue=pue,
+        problem=no_embodied,
     )
 
 
@@ -295,7 +314,7 @@ def verify(ledger: Ledger, run_id: str) -> dict[str, Any]:
     if plain is None:
         raise LowtideError(f"run {run_id} has not been billed; `lowtide show {run_id}` bills what has ended")
     kept = from_plain(Entry, plain, path=ledger.run_dir(run_id))
-    record = read_record(ledger, run_id)
+    record, _ = _bookable(read_record(ledger, run_id))
     hashes = segment_hashes(ledger, run_id)
     differences = [
         f"{n}: the readings are not those that were billed"

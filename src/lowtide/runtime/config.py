@@ -5,6 +5,7 @@ Every value knows where it came from; ``lowtide config show`` prints that.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from typing import Any, Final
 from lowtide.errors import ConfigError, InputError, near_matches
 from lowtide.model.site import Site
 
-__all__ = ["SETTINGS", "Config", "Setting", "load_config"]
+__all__ = ["SETTINGS", "Config", "Setting", "load_config", "number_problem"]
 
 SETTINGS: Final[dict[str, str]] = {
     "attribution": "share, dynamic or machine",
@@ -233,9 +234,26 @@ def _site_value(key: str, value: Any) -> Any:
     if key in _SITE_NUMBERS:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise InputError(f"{key} must be a number, got {value!r}")
+        if why := number_problem(key, value):
+            raise InputError(f"{key} {value:g} {why}")
         return float(value)
     if key == "pue" and not isinstance(value, bool) and isinstance(value, int | float):
         return float(value)
     if key == "pue" and not (isinstance(value, str) and value.casefold().endswith(_TABLES)):
         raise InputError(f"pue must be a number or a file like pue.csv, got {value!r}")
     return str(value)
+
+
+def number_problem(name: str, value: float) -> str:
+    """Return why a number cannot be the value of a setting or of a site's key; empty where it can.
+
+    >>> number_problem("utilization", 85.0)
+    'must be above 0 and at most 1; write 85% as 0.85'
+    """
+    if not math.isfinite(value):
+        return "must be a finite number"
+    if name == "utilization" and not 0.0 < value <= 1.0:
+        return "must be above 0 and at most 1; write 85% as 0.85"
+    if name in ("lifetime_years", "throughput", "power") and not value > 0.0:
+        return "must be above 0"
+    return "must not be negative" if name == "embodied_kg" and value < 0.0 else ""

@@ -15,7 +15,7 @@ from lowtide.model.grid_choice import GridChoice
 from lowtide.model.pausing import RESUME
 from lowtide.model.record import Attribution, RunHeader
 from lowtide.quantities import parse_duration_s
-from lowtide.runtime.config import Config, Setting
+from lowtide.runtime.config import Config, Setting, number_problem
 from lowtide.runtime.grid_choices import choice_of, grid_choice, setting_from
 from lowtide.runtime.grid_named import unused_words
 from lowtide.runtime.grid_place import with_detected_zone
@@ -259,9 +259,12 @@ def _number(config: Config, name: str) -> float | None:
     if setting is None:
         return None
     try:
-        return float(setting.value)
+        value = float(setting.value)
     except ValueError as error:
         raise QuantityError(f"{name} {setting.value!r} ({setting_from(setting)}) is no number") from error
+    if why := number_problem(name, value):
+        raise QuantityError(f"{name} {value:g} ({setting_from(setting)}) {why}")
+    return value
 
 
 def problem_of(error: LowtideError) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from lowtide.errors import ConfigError, near_matches
-from lowtide.runtime.config import Config
+from lowtide.runtime.config import Config, number_problem
 
 if TYPE_CHECKING:
     from lowtide.model.site import Site
@@ -140,6 +140,10 @@ def _texts(where: str, table: Mapping[str, Any], key: str) -> tuple[str, ...]:
 
 def _number(where: str, table: Mapping[str, Any], key: str) -> float | None:
     value = table.get(key)
-    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
-        return None if value is None else float(value)
-    raise ConfigError(f"{where}: {key} must be a number, got {value!r}")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigError(f"{where}: {key} must be a number, got {value!r}")
+    if why := number_problem(key, value):
+        raise ConfigError(f"{where}: {key} {value:g} {why}")
+    return float(value)
