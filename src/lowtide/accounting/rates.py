@@ -17,6 +17,9 @@ __all__ = ["gaps_of", "range_of", "rates_of", "sum_of"]
 
 _GAUGE_GAP_INTERVALS = 3.0
 _LEAST_GAUGE_GAP_S = 2.5
+_MOST_DELAY_INTERVALS = 5.0
+_MOST_DELAY_S = 5.0
+"""No gauge is moved back by more than both: one that states more than that would lose its beginning."""
 
 
 def rates_of(readings: Readings, interval_s: float) -> Rates:
@@ -47,7 +50,8 @@ def rates_of(readings: Readings, interval_s: float) -> Rates:
     else:
         values = np.asarray(readings.raw, dtype=np.float64) * channel.scale
         max_gap_s = max(_GAUGE_GAP_INTERVALS * interval_s, _LEAST_GAUGE_GAP_S)
-        delay_s = (channel.window_s + channel.update_s) / 2.0
+        most_s = max(_MOST_DELAY_INTERVALS * interval_s, _MOST_DELAY_S)
+        delay_s = min((channel.window_s + channel.update_s) / 2.0, most_s)
         rates = gauge_means(readings.t_ns, values, max_gap_s=max_gap_s, delay_s=delay_s)
     return _to_the_ends(rates, readings.t_ns)
 

@@ -64,6 +64,9 @@ def test_power_that_is_not_said_is_a_gap():
         ({}, ["gpu/amd/GPU-0", "gpu/amd/GPU-1", "gpu/amd/GPU-2"]),
         ({"ROCR_VISIBLE_DEVICES": "1,2", "HIP_VISIBLE_DEVICES": "1"}, ["gpu/amd/GPU-2"]),
         ({"HIP_VISIBLE_DEVICES": "0"}, ["gpu/amd/GPU-0"]),
+        ({"HIP_VISIBLE_DEVICES": "2", "CUDA_VISIBLE_DEVICES": "2"}, ["gpu/amd/GPU-2"]),
+        ({"HIP_VISIBLE_DEVICES": "1,0", "CUDA_VISIBLE_DEVICES": "1"}, ["gpu/amd/GPU-1", "gpu/amd/GPU-0"]),
+        ({"HIP_VISIBLE_DEVICES": "", "CUDA_VISIBLE_DEVICES": "1"}, ["gpu/amd/GPU-1"]),
     ],
 )
 def test_scope_narrows_step_by_step(environ, parts):
@@ -72,7 +75,7 @@ def test_scope_narrows_step_by_step(environ, parts):
 
 def test_no_gpu_in_scope_of_amd_is_said():
     with pytest.raises(SensorError, match="no AMD GPU in the run's scope"):
-        AmdSensor(FakeAmdsmi(1), environ={"HIP_VISIBLE_DEVICES": ""})
+        AmdSensor(FakeAmdsmi(1), environ={"HIP_VISIBLE_DEVICES": "-1"})
 
 
 def test_amd_keeps_the_door_s_promises():

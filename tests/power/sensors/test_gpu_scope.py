@@ -34,11 +34,23 @@ ALL = tuple(range(8))
         ({"NVIDIA_VISIBLE_DEVICES": "all", "SLURM_STEP_GPUS": "0"}, (0,)),
         ({"SLURM_STEP_GPUS": "2", "SLURM_JOB_GPUS": "2,3"}, (2,)),
         ({"SLURM_JOB_GPUS": "4-6"}, (4, 5, 6)),
+        ({"NVIDIA_VISIBLE_DEVICES": "/var/run/nvidia-container-devices"}, ALL),
+        ({"NVIDIA_VISIBLE_DEVICES": "/var/run/nvidia-container-devices", "SLURM_JOB_GPUS": "5"}, (5,)),
+        ({"NVIDIA_VISIBLE_DEVICES": "nvidia.com/gpu=2,nvidia.com/gpu=GPU-3333"}, (2, 3)),
+        ({"NVIDIA_VISIBLE_DEVICES": "nvidia.com/gpu=all"}, ALL),
+        ({"NVIDIA_VISIBLE_DEVICES": "4:0,4:1,6:0"}, (4, 6)),
     ],
 )
 def test_first_that_says_anything_decides(environ, indices):
     found = gpus_in_scope(environ, UUIDS, mig_parent={"MIG-new": 6}.get)
     assert found.indices == indices
+
+
+@pytest.mark.parametrize(
+    "container", ["/var/run/nvidia-container-devices", "nvidia.com/gpu=3", "3:1", "GPU-of-another-name"]
+)
+def test_container_with_one_gpu_has_it_however_it_was_named(container):
+    assert gpus_in_scope({"NVIDIA_VISIBLE_DEVICES": container}, UUIDS[:1]).indices == (0,)
 
 
 @pytest.mark.parametrize("variable", ["NVIDIA_VISIBLE_DEVICES", "SLURM_STEP_GPUS"])

@@ -20,6 +20,17 @@ def test_power_is_read_from_what_the_command_prints(tmp_path):
     sensor.close()
 
 
+def test_period_of_the_statistics_is_not_taken_for_the_reading_s(tmp_path):
+    path = make_ipmitool(str(tmp_path))
+    with open(path) as file:
+        text = file.read()
+    with open(path, "w") as file:
+        file.write(text.replace("00000001 Seconds", "02685198 Seconds"))  # a month: since the last reset
+    sensor = IpmiSensor([path], period_s=2.0)
+    assert (sensor.channels[0].update_s, sensor.channels[0].window_s) == (3.0, 1.0)
+    sensor.close()
+
+
 def test_slow_controller_does_not_hold_up_a_reading(tmp_path):
     sensor = IpmiSensor([make_ipmitool(str(tmp_path), delay_s=0.3)], period_s=0.01)
     began = time.perf_counter()

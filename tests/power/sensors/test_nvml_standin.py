@@ -190,3 +190,10 @@ def test_unlike_gpus_by_number_are_doubtful_unless_their_order_is_fixed(driver, 
     sensor = NvmlSensor(environ=environ)
     assert ("CUDA_DEVICE_ORDER" in sensor.channels[0].method) == doubtful
     sensor.close()
+
+
+def test_like_gpus_stay_alike_when_one_is_lost(driver):
+    driver([steady(A100)] * 4).lose(2)
+    sensor = NvmlSensor(environ={"CUDA_VISIBLE_DEVICES": "1"})
+    assert sensor.channels[0].method == "NVML total-energy counter"
+    sensor.close()

@@ -20,8 +20,6 @@ __all__ = ["AmdSensor"]
 
 _MAX_BOARD_W: Final = 2500.0
 _POWERS: Final = ("current_socket_power", "socket_power", "average_socket_power")
-_SCOPES: Final = ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES")
-"""Each leaves a part of what the one before left, and numbers it anew from 0."""
 
 
 class AmdSensor:
@@ -56,7 +54,7 @@ class AmdSensor:
         if not chosen:
             self.close()
             raise SensorError(
-                "no AMD GPU in the run's scope (ROCR_ and HIP_VISIBLE_DEVICES, or none installed)"
+                "no AMD GPU in the run's scope (ROCR_, HIP_ and CUDA_VISIBLE_DEVICES, or none installed)"
             )
         self._reads: list[Callable[[], Outcome]] = []
         self.channels: Sequence[Channel] = tuple(self._open(uuids[i], handles[i]) for i in chosen)
@@ -125,11 +123,13 @@ class AmdSensor:
 
 
 def _in_scope(environ: Mapping[str, str], uuids: Sequence[str]) -> list[int]:
-    chosen = list(range(len(uuids)))
-    for variable in _SCOPES:
-        left = visible_gpus(environ.get(variable), [uuids[i] for i in chosen])
-        chosen = [chosen[i] for i in left]
-    return chosen
+    """Return the GPUs that ROCR leaves, and of these, numbered anew from 0, those that HIP leaves.
+
+    HIP reads CUDA's variable where its own is missing or empty, and never both. Source: ROCclr, ``rocdevice.cpp``.
+    """
+    chosen = visible_gpus(environ.get("ROCR_VISIBLE_DEVICES"), uuids)
+    hip = environ.get("HIP_VISIBLE_DEVICES") or environ.get("CUDA_VISIBLE_DEVICES") or None
+    return [chosen[i] for i in visible_gpus(hip, [uuids[i] for i in chosen])]
 
 
 def _import_amdsmi() -> Any:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 __all__ = ["GpuScope", "gpus_in_scope", "may_open_gpu", "visible_gpus"]
+
+_CONTAINER: Final = "NVIDIA_VISIBLE_DEVICES"
 
 MigParent = Callable[[str], int | None]
 """Returns the index of the board that holds the MIG device with this UUID."""
@@ -65,17 +67,19 @@ def gpus_in_scope(
 def _by_others(
     environ: Mapping[str, str], uuids: Sequence[str], mig_parent: MigParent
 ) -> tuple[list[int], str]:
-    everything = list(range(len(uuids)))
-    container = environ.get("NVIDIA_VISIBLE_DEVICES", "").strip()
-    if container == "none":
-        return [], "NVIDIA_VISIBLE_DEVICES=none"
-    if container not in ("", "void", "all"):
-        return _named(container, uuids, mig_parent), f"NVIDIA_VISIBLE_DEVICES={container}"
-    for variable in ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS"):
+    """Return the GPUs that the container runtime or the batch system names; one that names none here is passed over.
+
+    ``all`` and ``void`` name none, nor does the folder of mounted volumes by which Kubernetes may tell. The container
+    then shows the process its own GPUs only.
+    """
+    if environ.get(_CONTAINER, "").strip() == "none":
+        return [], f"{_CONTAINER}=none"
+    for variable in (_CONTAINER, "SLURM_STEP_GPUS", "SLURM_JOB_GPUS"):
         text = environ.get(variable, "").strip()
-        if text:
-            return _named(text, uuids, mig_parent), f"{variable}={text}"
-    return everything, ""
+        chosen = _named(text, uuids, mig_parent)
+        if chosen:
+            return chosen, f"{variable}={text}"
+    return list(range(len(uuids))), ""
 
 
 def _named(text: str, uuids: Sequence[str], mig_parent: MigParent) -> list[int]:
@@ -85,21 +89,22 @@ def _named(text: str, uuids: Sequence[str], mig_parent: MigParent) -> list[int]:
     from 0. Then there are as many as were named, and the host's numbers mean nothing here.
     """
     entries = _entries(text)
-    if all(entry.isdigit() for entry in entries) and len(set(entries)) >= len(uuids):
+    if entries and all(entry.isdigit() for entry in entries) and len(set(entries)) >= len(uuids):
         return list(range(len(uuids)))
     found = [_gpu_index(entry, uuids, mig_parent) for entry in entries]
     return list(dict.fromkeys(i for i in found if i is not None))
 
 
 def _entries(text: str) -> list[str]:
-    """Return the items of ``0,2-3,GPU-..`` with ranges written out."""
+    """Return the items of ``0,2-3,GPU-..,0:1,nvidia.com/gpu=0``: ranges written out, boards for their MIG devices."""
     entries: list[str] = []
-    for part in (part.strip() for part in text.split(",")):
+    for part in (part.strip().rpartition("=")[2] for part in text.split(",")):
         first, dash, last = part.partition("-")
+        board, colon, _ = part.partition(":")
         if dash and first.isdigit() and last.isdigit() and int(last) - int(first) < 1024:
             entries.extend(str(i) for i in range(int(first), int(last) + 1))
         elif part:
-            entries.append(part)
+            entries.append(board if colon and board.isdigit() else part)
     return entries
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
-from lowtide.doors import Outcome, Retry
+from lowtide.doors import Outcome
 from lowtide.errors import SensorError
 from lowtide.model.hardware import Channel
 from lowtide.power.sensors.background import Background
@@ -23,14 +23,10 @@ COMMAND: Final = ("ipmitool", "dcmi", "power", "reading")
 _TIME_LIMIT_S: Final = 10.0
 _FIRST_WITHIN_S: Final = 0.5
 """How long a run's start may wait for a controller [s]; one that is slower is read from its first answer on."""
+_UPDATE_S: Final = 1.0
+"""Period at which controllers renew the power now, and over which they average it [s]; the "sampling period" that is
+printed beside it is not that one but of their statistics, often the time since the last reset."""
 _MAX_NODE_W: Final = 100_000.0
-
-
-class Reading(NamedTuple):
-    """Power now [W] and the period over which the controller keeps its statistics [s]."""
-
-    power_w: float
-    period_s: float
 
 
 class IpmiSensor:
@@ -54,8 +50,6 @@ class IpmiSensor:
     def __init__(self, command: Sequence[str] = COMMAND, *, period_s: float = 2.0) -> None:
         self._command = tuple(command)
         self._background = Background(self._ask, period_s=period_s, first_within_s=_FIRST_WITHIN_S)
-        first = self._background.latest()
-        update_s = first.period_s if isinstance(first, Reading) else 1.0
         self.channels: Sequence[Channel] = (
             Channel(
                 name="ipmi.node",
@@ -69,12 +63,12 @@ class IpmiSensor:
                 high_fraction=1.1,
                 method=method("ipmi", "IPMI DCMI power reading"),
                 part="node",
-                update_s=period_s + update_s,
-                window_s=update_s,
+                update_s=period_s + _UPDATE_S,
+                window_s=_UPDATE_S,
             ),
         )
 
-    def _ask(self) -> Reading:
+    def _ask(self) -> float:
         try:
             done = subprocess.run(
                 self._command,
@@ -100,16 +94,15 @@ class IpmiSensor:
 
     def read(self) -> Sequence[Outcome]:
         """Return the last watts the controller said."""
-        latest = self._background.latest()
-        return [latest if isinstance(latest, Retry) else latest.power_w]
+        return [self._background.latest()]
 
     def close(self) -> None:
         """Ask no more."""
         self._background.close()
 
 
-def parse_reading(text: str) -> Reading:
-    """Return the reading in what ipmitool prints.
+def parse_reading(text: str) -> float:
+    """Return the power now [W] in what ipmitool prints.
 
     Raises
     ------
@@ -119,11 +112,10 @@ def parse_reading(text: str) -> Reading:
     Examples
     --------
     >>> parse_reading("Instantaneous power reading:   220 Watts")
-    Reading(power_w=220.0, period_s=1.0)
+    220.0
     """
     power = re.search(r"Instantaneous power reading:\s*(\d{1,9}) Watts", text)
     state = re.search(r"Power reading state is:\s*(\w+)", text)
-    period = re.search(r"Sampling period:\s*(\d{1,9}) (Seconds|Minutes)", text)
     if power is None or (state is not None and state[1] != "activated"):
         raise SensorError(
             "the management controller measures no power (DCMI power reading is off or missing)"
@@ -131,5 +123,4 @@ def parse_reading(text: str) -> Reading:
     watts = float(power[1])
     if not 0.0 < watts < _MAX_NODE_W:
         raise SensorError(f"the management controller says {watts:g} W, which no node draws")
-    seconds = 1.0 if period is None else float(period[1]) * (60.0 if period[2] == "Minutes" else 1.0)
-    return Reading(watts, max(1.0, seconds))
+    return watts

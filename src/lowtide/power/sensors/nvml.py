@@ -137,7 +137,7 @@ class NvmlSensor:
         )
         if not numbered or environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID":
             return ""
-        unlike = len({self._name(handle) for handle in handles}) > 1
+        unlike = len({self._name(handle) for handle in handles if handle is not None}) > 1
         return "; unlike GPUs by number: set CUDA_DEVICE_ORDER=PCI_BUS_ID" if unlike else ""
 
     def _open(self, uuid: str, handle: Any, *, in_scope: bool) -> list[Channel]:
