@@ -64,6 +64,8 @@ def test_claims_bound_what_utilisation_gives():
 def test_whole_machine_takes_the_whole_gpu():
     header = make_header(attribution="machine")
     assert gpu(sm_run=[1] * 3, sm_others=[99] * 3, others=[1] * 3, header=header).power.energy_j() == 600.0
+    assert gpu(claims=[2.0] * 3, header=header).power.energy_j() == 600.0
+    assert gpu(claims=[2.0] * 3).power.energy_j() == 300.0
 
 
 @given(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from lowtide.accounting.bills import node_energy
 from lowtide.accounting.sources import choose_sources
 from lowtide.model.hardware import Channel
+from lowtide.model.record import Event, Gap
 from lowtide.testing.builders import make_readings, make_record, regular_edges
 
 T_NS = regular_edges(2, step_s=1.0)
@@ -90,7 +94,9 @@ def test_module_is_evidence_and_the_node_meter_stands_apart():
         channel("ipmi.n", "node", "node", quantity="power", kind="gauge"),
         channel("cray.n", "node", "node"),
     )
-    assert found == {"cpu": [], "memory": [], "gpus": [], "gpus_outside": [], "node": ["cray.n"]}
+    assert found == {
+        "cpu": [], "memory": [], "gpus": [], "gpus_outside": [], "node": ["cray.n"], "lost": []
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("consumer", ["run"])
@@ -104,3 +110,45 @@ def test_gpu_out_of_scope_is_kept_apart():
         channel("nvml.2", "gpu", "gpu/nvidia/GPU-2", in_scope=False),
     )
     assert (found["gpus"], found["gpus_outside"]) == (["nvml.1"], ["nvml.2"])
+
+
+DEAD = [NAN, NAN, NAN]
+GPU_1, GPU_2 = (channel(f"nvml.{i}", "gpu", f"gpu/nvidia/GPU-{i}") for i in (1, 2))
+
+
+@pytest.mark.parametrize("values", [DEAD, [0.0, NAN, NAN], [NAN, NAN, 7.0]], ids=["none", "first", "last"])
+def test_gpu_of_which_fewer_than_two_readings_are_good_is_a_gap_with_what_its_sensor_said(values):
+    record = make_record(t_ns=T_NS, machine_cpu_s=[0, 1, 2], run_cpu_s=[0, 1, 2], gpu_j={"GPU-a": [0, 1, 2]})
+    readings = {**record.readings, GPU_2.name: make_readings(GPU_2, T_NS, values)}
+    said = (Event(t_ns=int(T_NS[0]), kind="broken", channel=GPU_2.name, detail="GPU is lost"),)
+    whole, short = node_energy(record), node_energy(replace(record, readings=readings, events=said))
+    assert short.gaps == (
+        Gap(start_ns=int(T_NS[0]), end_ns=int(T_NS[-1]), channel="nvml.2", reason="GPU is lost"),
+    )
+    assert (whole.gaps, whole.bill) == ((), short.bill)
+
+
+def test_part_that_another_sensor_reads_is_not_lost():
+    dcgm = channel("dcgm.2", "gpu", "gpu/nvidia/GPU-2")
+    assert chosen(GPU_1, GPU_2, dcgm, values={"nvml.2": DEAD})["lost"] == []
+    outside = replace(dcgm, in_scope=False)
+    assert chosen(GPU_1, GPU_2, outside, values={"nvml.2": DEAD})["lost"] == ["nvml.2"]
+
+
+def test_gpu_that_is_not_the_run_s_or_has_another_name_is_not_lost():
+    outside = replace(GPU_2, in_scope=False)
+    assert chosen(GPU_1, outside, values={"nvml.2": DEAD})["lost"] == []
+    by_number = channel("cray.0", "gpu", "gpu/0")
+    assert chosen(GPU_1, by_number, values={"cray.0": DEAD})["lost"] == []
+    assert chosen(GPU_1, by_number, values={"nvml.1": DEAD})["lost"] == []
+    assert chosen(GPU_1, by_number, values={"nvml.1": DEAD, "cray.0": DEAD})["lost"] == ["nvml.1"]
+
+
+@pytest.mark.parametrize("component", ["cpu", "memory"])
+def test_package_that_cannot_be_read_beside_one_that_can_is_lost(component):
+    parts = [channel(f"rapl.{i}", component, f"{component}/{i}") for i in (0, 1)]
+    found = chosen(*parts, values={"rapl.1": DEAD})
+    assert (found[component], found["lost"]) == (["rapl.0"], ["rapl.1"])
+    whole = channel("cray.a", component, component, low_fraction=0.9)
+    found = chosen(*parts, whole, values={"rapl.0": DEAD, "rapl.1": DEAD})
+    assert (found[component], found["lost"]) == (["cray.a"], [])

@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lowtide.accounting.sources import choose_sources
 from lowtide.model.hardware import Channel
 from lowtide.stores.codec import to_plain
 from lowtide.stores.journal import Row
@@ -73,3 +74,25 @@ def test_long_held_value_is_kept_around_its_changes_and_around_gaps():
     seconds = ((held.t_ns - START_NS) // S).tolist()
     assert seconds == [1, 6000, 6001, 9000, 9101, 12_100]
     assert np.asarray(held.raw).tolist() == [1.0, 1.0, 2.0, 2.0, 2.0, 2.0]
+
+
+def test_channel_is_in_scope_when_any_of_its_writers_has_it_so():
+    def of_rank(rank):
+        """Return what a rank that may use one GPU of four reads where a node meter contains all."""
+        channels = [
+            to_plain(
+                Channel(name=f"nvml.{i}", sensor="nvml", component="gpu", quantity="energy", kind="counter",
+                        part=f"gpu/nvidia/GPU-{i}", in_scope=i == rank)
+            )
+            for i in range(4)
+        ]  # fmt: skip
+        rows = [Row(i, S * i + rank, 0, START_NS, struct.pack("<4q", i, i, i, i)) for i in (1, 2)]
+        return open_segment(encode_segment(writer=f"r{rank}", channels=channels, rows=rows), path="x")
+
+    def in_scope(*ranks):
+        readings = record_from(make_header(), None, [of_rank(rank) for rank in ranks], [], "x").readings
+        return [r.channel.name for r in choose_sources(readings.values()).gpus]
+
+    assert in_scope(1) == ["nvml.1"]
+    assert in_scope(0, 2) == ["nvml.0", "nvml.2"]
+    assert in_scope(3, 0, 1, 2) == ["nvml.0", "nvml.1", "nvml.2", "nvml.3"]

@@ -311,13 +311,15 @@ def _gpu_share(record: Record, readings: Readings, edges_ns: IntArray) -> tuple[
     Never more than 1 / (number of runs that claim it), so what several runs take is never more than the GPU.
     """
     channel = readings.channel
+    if record.header.attribution == "machine":
+        return np.asarray(1.0), ""
     n_runs: FloatArray = np.asarray(1.0)
     for name, r in record.readings.items():
         if r.channel.quantity == "claims" and f".{name.split('.', 1)[-1]}." in f".{channel.name}.":
             claims = _greatest(r, edges_ns)
             n_runs = np.asarray(np.maximum(n_runs, np.where(np.isnan(claims), 1.0, claims)))
     by_sm = _sm_share(record, channel.part, edges_ns)
-    if by_sm is None or record.header.attribution == "machine" or not (by_sm < 1.0).any():
+    if by_sm is None or not (by_sm < 1.0).any():
         return np.asarray(1.0 / n_runs), ""
     return np.minimum(by_sm, 1.0 / n_runs), "; shared with others by SM utilisation (an allocation rule)"
 

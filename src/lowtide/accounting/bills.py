@@ -10,7 +10,7 @@ import numpy as np
 from lowtide.accounting.attribution import ComponentPower, attribute, total_of
 from lowtide.accounting.node import MeteredNode, meter_node
 from lowtide.accounting.operational import Operational, operational
-from lowtide.accounting.sources import choose_sources
+from lowtide.accounting.sources import choose_sources, lost_gaps
 from lowtide.accounting.uncertainty import Deviation, combine, scale_to
 from lowtide.errors import NothingRecordedError
 from lowtide.model.ledger import EmissionsBill, EnergyBill, IntensityUsed, MethodKind, RangePart
@@ -84,12 +84,13 @@ def node_energy(record: Record) -> NodeEnergy:
         raise NothingRecordedError(
             f"run {record.header.run_id} holds fewer than two readings; there is nothing to bill"
         )
+    lost = lost_gaps(record, sources)
     if sources.node is not None:
-        return _metered(record, meter_node(record, parts, sources.gpus_outside, sources.node))
-    return _unmetered(record, parts)
+        return _metered(record, meter_node(record, parts, sources.gpus_outside, sources.node), lost)
+    return _unmetered(record, parts, lost)
 
 
-def _unmetered(record: Record, parts: Sequence[ComponentPower]) -> NodeEnergy:
+def _unmetered(record: Record, parts: Sequence[ComponentPower], lost: tuple[Gap, ...]) -> NodeEnergy:
     """Return the energy of a node without a meter: its components and a rest modelled on them."""
     merged, rest = _merge(parts), record.header.rest_model
     power = total_of([part.power for part in parts]).scaled(1.0 + rest.fraction, boundary="node")
@@ -108,10 +109,10 @@ def _unmetered(record: Record, parts: Sequence[ComponentPower]) -> NodeEnergy:
         deviations=deviations,
     )
     gaps = tuple(gap for part in parts for gap in part.gaps)
-    return NodeEnergy(power=power, bill=bill, deviations=deviations, gaps=gaps)
+    return NodeEnergy(power=power, bill=bill, deviations=deviations, gaps=(*gaps, *lost))
 
 
-def _metered(record: Record, node: MeteredNode) -> NodeEnergy:
+def _metered(record: Record, node: MeteredNode, lost: tuple[Gap, ...]) -> NodeEnergy:
     """Return the energy of a node with a meter."""
     bill = _bill(
         record,
@@ -125,7 +126,9 @@ def _metered(record: Record, node: MeteredNode) -> NodeEnergy:
         deviations=node.deviations,
     )
     gaps = tuple(gap for part in node.parts for gap in part.gaps)
-    return NodeEnergy(power=node.power, bill=bill, deviations=node.deviations, gaps=(*gaps, *node.gaps))
+    return NodeEnergy(
+        power=node.power, bill=bill, deviations=node.deviations, gaps=(*gaps, *node.gaps, *lost)
+    )
 
 
 def _bill(

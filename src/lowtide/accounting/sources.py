@@ -9,31 +9,39 @@ NVML and in an exporter. For every component the best source that does not overl
   sensor reads any: they are the same boards under other names;
 - modules (a processor and the GPU on its board) are kept as evidence and never added;
 - the node meter is never added: what it shows beyond its parts is the rest of the node.
+
+A part that its sensor could never read, and no other one reads, is a gap of the whole record: unknown, not nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from lowtide.model.hardware import Channel
-from lowtide.model.record import Readings
+from lowtide.model.record import Gap, Readings, Record
 from lowtide.series.blocks import in_blocks
 from lowtide.series.readings import MISSING
 
-__all__ = ["Sources", "choose_sources", "n_valid"]
+__all__ = ["Sources", "choose_sources", "lost_gaps", "n_valid"]
+
+_COMPONENTS: Final = ("cpu", "memory", "gpu", "node")
 
 
 class Sources(NamedTuple):
-    """What is billed from: readings of the processor, the memory, the GPUs in scope and out of it, the node."""
+    """What is billed from: readings of the processor, the memory, the GPUs in scope and out of it, the node.
+
+    `lost` are those of parts in scope that nothing reads, one for each part.
+    """
 
     cpu: tuple[Readings, ...]
     memory: tuple[Readings, ...]
     gpus: tuple[Readings, ...]
     gpus_outside: tuple[Readings, ...]
     node: Readings | None
+    lost: tuple[Readings, ...] = ()
 
 
 def choose_sources(readings: Iterable[Readings]) -> Sources:
@@ -44,20 +52,36 @@ def choose_sources(readings: Iterable[Readings]) -> Sources:
         if r.channel.quantity in ("energy", "power")
         and r.channel.kind in ("counter", "gauge")
         and r.channel.consumer == "machine"
-        and n_valid(r) >= 2
     ]
-    by = {
-        name: [r for r in power if r.channel.component == name] for name in ("cpu", "memory", "gpu", "node")
-    }
-    gpus = _gpus(by["gpu"])
-    node = sorted(by["node"], key=lambda r: _rank(r.channel))
+    good: dict[str, list[Readings]] = {name: [] for name in _COMPONENTS}
+    dead: dict[str, list[Readings]] = {name: [] for name in _COMPONENTS}
+    for r in power:
+        if r.channel.component in _COMPONENTS:
+            (good if n_valid(r) >= 2 else dead)[r.channel.component].append(r)
+    cpu, memory = _of_one_sensor(good["cpu"]), _of_one_sensor(good["memory"])
+    chosen = _gpus(good["gpu"])
+    node = sorted(good["node"], key=lambda r: _rank(r.channel))
     return Sources(
-        cpu=_of_one_sensor(by["cpu"]),
-        memory=_of_one_sensor(by["memory"]),
-        gpus=tuple(r for r in gpus if r.channel.in_scope),
-        gpus_outside=tuple(r for r in gpus if not r.channel.in_scope),
+        cpu=cpu,
+        memory=memory,
+        gpus=tuple(r for r in chosen if r.channel.in_scope),
+        gpus_outside=tuple(r for r in chosen if not r.channel.in_scope),
         node=node[0] if node else None,
+        lost=(*_lost(dead["cpu"], cpu), *_lost(dead["memory"], memory), *_lost_gpus(dead["gpu"], chosen)),
     )
+
+
+def lost_gaps(record: Record, sources: Sources) -> tuple[Gap, ...]:
+    """Return a gap of the whole record for each part that nothing reads, with what its sensor said."""
+    return tuple(
+        Gap(start_ns=record.start_ns, end_ns=record.end_ns, channel=name, reason=_reason(record, name))
+        for name in (r.channel.name for r in sources.lost)
+    )
+
+
+def _reason(record: Record, channel: str) -> str:
+    said = (event.detail for event in record.events if event.channel == channel and event.detail)
+    return next(said, "no reading")
 
 
 def n_valid(readings: Readings) -> int:
@@ -108,6 +132,25 @@ def _gpus(readings: Sequence[Readings]) -> tuple[Readings, ...]:
     chosen = tuple(_best_of_each_part(readings))
     nameless = [r for r in chosen if _is_nameless(r.channel.part)]
     return chosen if len(nameless) == len(chosen) else tuple(r for r in chosen if r not in nameless)
+
+
+def _lost(dead: Sequence[Readings], chosen: Sequence[Readings]) -> Iterable[Readings]:
+    """Return the dead channels of parts that the chosen sensor cuts the machine into and nothing reads.
+
+    Another sensor's parts are the same silicon, cut in another way.
+    """
+    sensors = {r.channel.sensor for r in chosen}
+    parts = {_part(r.channel) for r in chosen}
+    of_it = [r for r in dead if r.channel.sensor in sensors or not sensors]
+    return _best_of_each_part(r for r in of_it if _part(r.channel) not in parts)
+
+
+def _lost_gpus(dead: Sequence[Readings], chosen: Sequence[Readings]) -> Iterable[Readings]:
+    """Return the dead channels of GPUs in scope that nothing reads, under the names that the chosen ones have."""
+    is_named = any(not _is_nameless(r.channel.part) for r in chosen or dead)
+    parts = {_part(r.channel) for r in chosen if r.channel.in_scope}
+    alike = [r for r in dead if _is_nameless(r.channel.part) is not is_named and r.channel.in_scope]
+    return _best_of_each_part(r for r in alike if _part(r.channel) not in parts)
 
 
 def _is_nameless(part: str) -> bool:

@@ -5,9 +5,9 @@ Channels of one writer were read at the same instants, so instants are made and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -115,7 +115,7 @@ def readings_of(writers: Sequence[Ticks], wall_offset_ns: int, path: str) -> dic
     for name, parts in places.items():
         key = tuple(w for w, _ in parts)
         line = lines.get(key) or lines.setdefault(key, _Line([stamps[w] for w in key]))
-        channel = from_plain(Channel, writers[key[0]].channels[parts[0][1]], path=path)
+        channel = _joined([writers[w].channels[i] for w, i in parts], path)
         t_ns, values = line.t_ns, line.words([columns[w][i] for w, i in parts])
         if (
             channel.quantity in _HELD and channel.component != "memory"
@@ -124,6 +124,15 @@ def readings_of(writers: Sequence[Ticks], wall_offset_ns: int, path: str) -> dic
         raw = values if channel.kind == "counter" else values.view(np.float64)
         readings[name] = Readings(channel=channel, t_ns=t_ns, raw=raw)
     return readings
+
+
+def _joined(plain: Sequence[Mapping[str, Any]], path: str) -> Channel:
+    """Return the channel several writers read: in scope where it is so for any of them.
+
+    With a node meter every rank reads all GPUs and has only its own in scope; the run has those of all its ranks.
+    """
+    in_scope = any(one.get("in_scope", True) for one in plain)
+    return from_plain(Channel, {**plain[0], "in_scope": in_scope}, path=path)
 
 
 def _where_it_changes(line: _Line, values: IntArray) -> tuple[IntArray, IntArray]:
