@@ -64,31 +64,43 @@ def _asked(ledger: Ledger, run_id: str, config: Config) -> tuple[GridChoice, flo
     end = ledger.end(run_id)
     if end is None:
         raise InputError(f"run {run_id} has not ended; a running run has no bill to make again")
+    choice = _choice(config, header.grid)
+    check_named(choice, config)
+    if header.pue is not None and not _is_flag(config, "pue"):
+        return choice, header.pue
+    return choice, pue_of(config.get("pue"), zone=choice.zone, start_ns=end.started_ns)
+
+
+def _choice(config: Config, kept: GridChoice) -> GridChoice:
+    """Return the intensity that was asked for now, else that of the run."""
     given = grid_choice(config, is_lenient=True)
     # What a file or variable says of this place is not what was asked of a run made elsewhere.
-    has_zone = _is_flag(config, "zone") or header.grid.zone is None
-    has_intensity = _is_flag(config, "intensity") or (
-        header.grid.zone is None and given.intensity is not None
-    )
-    choice = given if has_intensity or (has_zone and given.zone is not None) else header.grid
-    if has_intensity and not has_zone:
-        choice = replace(given, zone=header.grid.zone)
-    if has_zone and not has_intensity and choice is given:
+    is_open = kept.zone is None and kept.intensity is None
+    has_zone = _is_flag(config, "zone") or is_open
+    if _is_flag(config, "intensity") or (is_open and given.intensity is not None):
+        choice = given if has_zone else replace(given, zone=kept.zone)
+    elif has_zone and given.zone is not None:
         choice = replace(given, intensity=None)
-    if choice is header.grid and given.provider is not None:
-        choice = replace(choice, provider=given.provider, provider_from=given.provider_from)
-    if given.market is None or (header.grid.market is not None and not _is_flag(config, "market")):
-        choice = replace(choice, market=header.grid.market)
     else:
-        choice = replace(choice, market=given.market)
-    check_named(choice, config)
-    pue = pue_of(config.get("pue"), zone=choice.zone, start_ns=end.started_ns)
-    return choice, header.pue if pue is None else pue
+        choice = _with_words(kept, given, config)
+    keeps_market = given.market is None or (kept.market is not None and not _is_flag(config, "market"))
+    return replace(choice, market=kept.market if keeps_market else given.market)
+
+
+def _with_words(kept: GridChoice, given: GridChoice, config: Config) -> GridChoice:
+    """Return the intensity of the run from the provider in force, with the basis and factors of flags."""
+    choice = kept
+    if given.provider is not None:
+        choice = replace(choice, provider=given.provider, provider_from=given.provider_from)
+    if _is_flag(config, "basis"):
+        choice = replace(choice, basis=given.basis)
+    return replace(choice, factors=given.factors) if _is_flag(config, "factors") else choice
 
 
 def _is_flag(config: Config, name: str) -> bool:
+    """Return whether a flag says it, or the table of a site that a flag names."""
     setting = config.get(name)
-    return setting is not None and setting.origin == "flag"
+    return setting is not None and setting.rank == 0
 
 
 def stale_runs(ledger: Ledger) -> list[str]:
