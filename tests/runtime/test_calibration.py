@@ -8,11 +8,12 @@ from dataclasses import replace
 import pytest
 
 from lowtide.doors import Outcome
-from lowtide.errors import SensorError
+from lowtide.errors import SensorError, StoreError
 from lowtide.model.hardware import Channel
 from lowtide.power.sensors.rapl import RaplSensor
 from lowtide.runtime.calibrated import Calibration, calibrated, calibration_path, keep, read_kept
 from lowtide.runtime.calibration import Stage, burn, calibrate, fit
+from lowtide.runtime.diagnosis import calibrate_here
 from lowtide.testing.builders import make_header
 from lowtide.testing.fakes import FakeClock, make_powercap_tree, set_energy_uj
 
@@ -141,6 +142,19 @@ def test_what_was_kept_is_read_and_said_in_the_models(tmp_path, monkeypatch):
     assert (cpu.idle_w, cpu.full_w, memory.w_per_gb) == (1.0, 2.0, 0.3)
     assert "calibrated on 2026-01-02 against RAPL" in cpu.method
     assert memory.source == "calibrated on 2026-01-02 against RAPL"
+
+
+@pytest.mark.parametrize("place", ["file/calibration.json", "folder"])
+def test_file_that_cannot_be_written_is_said_before_any_load(tmp_path, monkeypatch, place):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    monkeypatch.setenv("LOWTIDE_CALIBRATION", str(tmp_path / place))
+    monkeypatch.setattr("lowtide.runtime.calibration.calibrate", lambda *_, **__: pytest.fail("load"))
+    with pytest.raises(StoreError, match=f"cannot keep a calibration in .*{place}.*LOWTIDE_CALIBRATION"):
+        calibrate_here(seconds=3.0)
+    with pytest.raises(StoreError, match=f"cannot keep a calibration in .*{place}"):
+        keep(KEPT)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
 
 
 def test_another_machine_is_not_calibrated_by_it():

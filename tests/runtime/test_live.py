@@ -29,12 +29,12 @@ def channels():
     return [to_plain(channel) for channel in made]
 
 
-def seal(folder, minute):
+def seal(folder, minute, step_ns=0):
     """Write the segment of one minute: the run's CPUs are busy for i % 7 tenths of each second."""
     rows = []
     for i in range(60 * minute, 60 * minute + 60):
         used_ns = sum(k % 7 for k in range(i)) * 10**8
-        rows.append(Row(i + 1, i * 10**9, 0, START_NS, struct.pack("<2q", 2 * used_ns, used_ns)))
+        rows.append(Row(i + 1, i * 10**9, 0, START_NS + step_ns, struct.pack("<2q", 2 * used_ns, used_ns)))
     name = f"w1-{minute + 1:06d}.seg"
     write_bytes(os.path.join(folder, name), encode_segment(writer="w1", channels=channels(), rows=rows))
     return name
@@ -66,3 +66,17 @@ def test_reader_that_comes_late_reads_what_was_merged(tmp_path):
     found = LiveEnergy(ledger, header).update()
     whole = node_energy(read_record(ledger, header.run_id)).power
     assert found.energy_kwh == pytest.approx(whole.energy_kwh(), rel=1e-12)
+
+
+@pytest.mark.parametrize("step_s", [120, 5, -5, -120])
+def test_step_of_the_wall_clock_changes_neither_energy_nor_duration(tmp_path, step_s):
+    ledger, header = Ledger(str(tmp_path)), make_header(journal_dir="")
+    ledger.create(header)
+    folder, live = ledger.segments_dir(header.run_id), LiveEnergy(ledger, header)
+    for minute in range(4):
+        seal(folder, minute, step_ns=step_s * 10**9 if minute >= 2 else 0)
+        found = live.update()
+        assert found.duration_s == 60 * minute + 59
+    whole = node_energy(read_record(ledger, header.run_id)).power
+    assert found.energy_kwh == pytest.approx(whole.energy_kwh(), rel=1e-12)
+    assert found.t_ns == whole.end_ns == START_NS + (239 + step_s) * 10**9

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 
-from lowtide.errors import LowtideError
+from lowtide.errors import LowtideError, StoreError
 from lowtide.model.machine import CpuPowerModel, Machine, MemoryPowerModel
 from lowtide.stores.codec import from_plain, read_json, to_plain, write_json
 
-__all__ = ["Calibration", "calibrated", "calibration_path", "keep", "read_kept"]
+__all__ = ["Calibration", "calibrated", "calibration_path", "check_can_keep", "keep", "read_kept"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +64,30 @@ def keep(found: Calibration, path: str | None = None) -> str:
     StoreError
         If it cannot be written.
     """
-    where = path or calibration_path()
-    os.makedirs(os.path.dirname(where) or ".", exist_ok=True)
+    where = check_can_keep(path)
     write_json(where, to_plain(found))
+    return where
+
+
+def check_can_keep(path: str | None = None) -> str:
+    """Return the file a calibration is kept in, its folder made; raise before the load if it cannot be written.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written.
+    """
+    where = path or calibration_path()
+    trial = f"{where}.{os.getpid()}.trial"
+    try:
+        os.makedirs(os.path.dirname(where) or ".", exist_ok=True)
+        with open(where if os.path.isdir(where) else trial, "wb"):
+            os.unlink(trial)
+    except OSError as error:
+        raise StoreError(
+            f"cannot keep a calibration in {where}: {error.strerror}; "
+            "set LOWTIDE_CALIBRATION to a file in a folder that can be written"
+        ) from error
     return where
 
 

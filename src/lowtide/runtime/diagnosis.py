@@ -41,10 +41,11 @@ def calibrate_here(*, seconds: float) -> list[str]:
     """
     from lowtide.power.sensors.cpu_time import CpuTimeSensor
     from lowtide.power.tree import ProcessTree
-    from lowtide.runtime.calibrated import keep
+    from lowtide.runtime.calibrated import check_can_keep, keep
     from lowtide.runtime.calibration import STAGES, calibrate
     from lowtide.runtime.clock import SystemClock
 
+    check_can_keep()
     machine = read_machine()
     sensors, _ = open_sensors("auto")
     sensors.insert(0, CpuTimeSensor(ProcessTree(os.getpid())))

@@ -15,7 +15,7 @@ from lowtide.model.record import Record, RunHeader
 from lowtide.series.types import IntensitySeries, PowerSeries
 from lowtide.stores.journal import iter_files, read_journal
 from lowtide.stores.ledger import Ledger
-from lowtide.stores.records import record_from, while_merging
+from lowtide.stores.records import record_from, wall_offset_of, while_merging
 from lowtide.stores.segments import PackedSegment, Segment, decode_segment, encode_segment, open_segment
 from lowtide.units import NS_PER_H, NS_PER_S
 
@@ -51,7 +51,7 @@ class LiveEnergy:
         self._read: set[str] = set()
         self._last: dict[str, Segment] = {}
         self._seen: dict[str, int] = {}
-        self._start_ns, self._until_ns = -1, -1
+        self._start_ns, self._until_ns = -1, -1  # of the clock that no step of the wall clock moves
         self._kwh, self._g = 0.0, 0.0
         self._intensity: IntensitySeries | None = None
         self._has_intensity = header.grid.zone is not None or header.grid.intensity is not None
@@ -71,17 +71,18 @@ class LiveEnergy:
             power = node_energy(self._record(segments)).power
         except NothingRecordedError:
             return None
+        offset_ns = wall_offset_of(segments)
         if self._until_ns < 0:
-            self._start_ns = self._until_ns = power.start_ns
-        if power.end_ns <= self._until_ns:
+            self._start_ns = self._until_ns = power.start_ns - offset_ns
+        if power.end_ns <= self._until_ns + offset_ns:
             return None
-        new = power.clip(start_ns=self._until_ns, end_ns=power.end_ns)
+        new = power.clip(start_ns=self._until_ns + offset_ns, end_ns=power.end_ns)
         self._kwh += new.energy_kwh()
         self._g += self._grams(new)
-        self._until_ns = power.end_ns
+        self._until_ns = power.end_ns - offset_ns
         return SoFar(
             t_ns=power.end_ns,
-            duration_s=(power.end_ns - self._start_ns) / NS_PER_S,
+            duration_s=(self._until_ns - self._start_ns) / NS_PER_S,
             energy_kwh=self._kwh,
             power_w=new.energy_j() / new.duration_s,
             emissions_g=self._g if self._has_intensity and not np.isnan(self._g) else None,
@@ -94,7 +95,8 @@ class LiveEnergy:
     def _grams(self, power: PowerSeries) -> float:
         if not self._has_intensity:
             return 0.0
-        if self._intensity is None or self._intensity.end_ns < power.end_ns:
+        known = self._intensity
+        if known is None or known.end_ns < power.end_ns or known.start_ns > power.start_ns:
             self._intensity = self._read_intensity(power)
         if self._intensity is None:
             return float("nan")

@@ -71,3 +71,14 @@ def test_files_that_are_no_announcements_are_ignored(tmp_path):
 
 def test_it_keeps_the_door_s_promises(tmp_path):
     check_sensor(lambda: announce(tmp_path, "a"))
+
+
+def test_announcement_can_be_read_by_other_users_whatever_the_umask(tmp_path):
+    before = os.umask(0o077)
+    try:
+        sensor = announce(tmp_path / "node", "a")
+    finally:
+        os.umask(before)
+    assert os.stat(tmp_path / "node" / "a").st_mode & 0o777 == 0o644
+    assert os.stat(tmp_path / "node").st_mode & 0o7777 == 0o1777
+    sensor.close()

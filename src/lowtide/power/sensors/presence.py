@@ -85,6 +85,7 @@ class PresenceSensor:
             unfinished = os.path.join(self._folder, f".{self._run_id}-{os.getpid()}")
             fd = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.fchmod(fd, 0o644)  # whatever the umask: other users' runs are to see it
             os.pwrite(fd, json.dumps(self._own).encode(), 0)
             os.rename(unfinished, path)  # locked before it can be seen
         except OSError as error:
