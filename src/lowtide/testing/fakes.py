@@ -149,6 +149,11 @@ class FakeNvml:
         index: int = handle.index
         return self._uuids[index]
 
+    def nvmlDeviceGetMinorNumber(self, handle: Any) -> int:
+        """Return the number of its device file."""
+        index: int = handle.index
+        return index
+
     def nvmlDeviceGetName(self, handle: Any) -> str:
         """Return the board's name."""
         return self._name

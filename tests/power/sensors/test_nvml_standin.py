@@ -197,3 +197,22 @@ def test_like_gpus_stay_alike_when_one_is_lost(driver):
     sensor = NvmlSensor(environ={"CUDA_VISIBLE_DEVICES": "1"})
     assert sensor.channels[0].method == "NVML total-energy counter"
     sensor.close()
+
+
+@pytest.mark.parametrize(("minor", "found"), [(3, True), (5, False), (-1, True)])
+def test_gpu_is_found_by_its_device_file_whatever_its_index(driver, monkeypatch, minor, found):
+    # the job was given the GPU of /dev/nvidia3: that one may be opened, and is the only one to show
+    monkeypatch.setattr(nvml_module, "may_open_gpu", lambda minor: minor == 3)
+    driver([steady(A100, minor=minor)])
+    environ = {"CUDA_VISIBLE_DEVICES": "0", "SLURM_STEP_GPUS": "3"}
+    sensor = NvmlSensor(environ=environ, outside=True)
+    assert sensor.channels[0].in_scope == found
+    sensor.close()
+
+
+def test_gpu_that_is_kept_from_the_process_is_not_counted(driver):
+    fake = driver([steady(A100)] * 3)
+    fake.fail(0, 4, "handle")
+    sensor = NvmlSensor(environ={"CUDA_VISIBLE_DEVICES": "0"})
+    assert sensor.uuids == ("GPU-00000001-0000-0000-0000-000000000000",)
+    sensor.close()

@@ -140,10 +140,11 @@ def _gpu_index(entry: str, uuids: Sequence[str], mig_parent: MigParent) -> int |
     return matches[0] if len(matches) == 1 else None
 
 
-def may_open_gpu(index: int, *, dev: str = "/dev") -> bool:
+def may_open_gpu(minor: int, *, dev: str = "/dev") -> bool:
     """Return whether the process may open a GPU's device file; where there is none, nothing forbids it.
 
-    The kernel's answer holds for both versions of control groups, also where their rules cannot be read.
+    The kernel's answer holds for both versions of control groups, also where their rules cannot be read. The file has
+    the driver's minor number, which is not the GPU's index: a job that was given GPU 3 alone sees it at index 0.
     """
-    path = os.path.join(dev, f"nvidia{index}")
+    path = os.path.join(dev, f"nvidia{minor}")
     return not os.path.exists(path) or os.access(path, os.R_OK | os.W_OK)

@@ -32,6 +32,7 @@ _NO_SUCH_CALL: Final = (3, 13)
 """NOT_SUPPORTED and FUNCTION_NOT_FOUND: this board or driver will never answer; other errors may pass."""
 _GONE: Final = (1, 15)
 """UNINITIALIZED and GPU_IS_LOST: it will not come back while this process lives."""
+_NO_PERMISSION: Final = 4
 _FIELDS: Final[tuple[tuple[PowerField, int], ...]] = (("average", 185), ("instant", 186))
 _SCOPE_GPU: Final = 0
 _UNKNOWN_ARCHITECTURE: Final = 2**32 - 1
@@ -84,11 +85,11 @@ class NvmlSensor:
             environ,
             [uuid for uuid, _ in devices],
             mig_parent=lambda uuid: self._mig_parent(uuid, devices),
-            may_open=may_open_gpu,
+            may_open=lambda i: self._may_open(devices[i][1]),
         )
         if not scope.indices and not (outside and devices):
             self._shutdown()
-            why = f" ({scope.reason})" if scope.reason else "; none is installed"
+            why = f" ({scope.reason})" if scope.reason else "; none is installed that it may open"
             raise SensorError(f"no NVIDIA GPU in the run's scope{why}")
         self._never = {str(self._nvml.NVMLError(code)) for code in _NO_SUCH_CALL}
         self.uuids = tuple(devices[i][0] for i in scope.indices)
@@ -102,24 +103,35 @@ class NvmlSensor:
         self.channels: Sequence[Channel] = tuple(channels)
 
     def _start(self) -> list[tuple[str, Any]]:
-        """Return (UUID, handle) of every GPU the driver shows."""
+        """Return (UUID, handle) of every GPU that the driver shows to this process."""
         is_open = False
         try:
             self._nvml.nvmlInit()
             is_open = True
-            return [self._device(i) for i in range(self._nvml.nvmlDeviceGetCount())]
+            found = [self._device(i) for i in range(self._nvml.nvmlDeviceGetCount())]
+            return [device for device in found if device is not None]
         except self._nvml.NVMLError as error:
             if is_open:
                 self._shutdown()
             raise SensorError(f"NVML does not answer ({error}); is the NVIDIA driver loaded?") from error
 
-    def _device(self, index: int) -> tuple[str, Any]:
-        """Return (UUID, handle); a GPU that does not answer keeps its place, with no handle."""
+    def _device(self, index: int) -> tuple[str, Any] | None:
+        """Return (UUID, handle); a GPU that does not answer keeps its place, with no handle.
+
+        One that is kept from the process is not there: CUDA does not count it either.
+        """
         try:
             handle = self._nvml.nvmlDeviceGetHandleByIndex(index)
             return _text(self._nvml.nvmlDeviceGetUUID(handle)), handle
+        except self._nvml.NVMLError as error:
+            return None if getattr(error, "value", None) == _NO_PERMISSION else (f"index-{index}", None)
+
+    def _may_open(self, handle: Any) -> bool:
+        """Return whether the control group lets the process have a GPU, as far as the number of its file is known."""
+        try:
+            return handle is None or may_open_gpu(int(self._nvml.nvmlDeviceGetMinorNumber(handle)))
         except self._nvml.NVMLError:
-            return f"index-{index}", None
+            return True
 
     def _mig_parent(self, uuid: str, devices: Sequence[tuple[str, Any]]) -> int | None:
         try:

@@ -36,6 +36,8 @@ class Board:
     ----------
     uuid, name, mig : str
         `mig` is the UUID of a MIG device on it.
+    minor : int, optional
+        Number of its device file, without it the index; -1 is not known.
     architecture : int
         As NVML numbers it.
     counter_s : float
@@ -59,17 +61,19 @@ class Board:
     usage_s: float
     uuid: str = ""
     mig: str = "-"
+    minor: int | None = None
     gain: float = 1.0
     t_s: Sequence[float] = field(default=(0.0,))
     power_w: Sequence[float] = field(default=(0.0,))
 
-    def line(self) -> str:
+    def line(self, index: int = 0) -> str:
         """Return its description and trace as the library reads them."""
         us = [round(s * 1e6) for s in (self.counter_s, self.update_s, self.instant_s, self.usage_s)]
         head = (
             self.uuid,
             self.name.replace(" ", "_"),
             self.mig,
+            index if self.minor is None else self.minor,
             self.architecture,
             self.fields,
             repr(self.gain),
@@ -114,7 +118,7 @@ class FakeDriver:
         )
         boards_path, control_path = os.path.join(folder, "boards.txt"), os.path.join(folder, "control.bin")
         with open(boards_path, "w") as file:
-            file.write("\n".join(board.line() for board in self.boards) + "\n")
+            file.write("\n".join(board.line(i) for i, board in enumerate(self.boards)) + "\n")
         with open(control_path, "wb") as binary:
             binary.write(bytes(_HEAD.size + _N_BOARDS * _FAULT.size))
         with open(control_path, "r+b") as binary:

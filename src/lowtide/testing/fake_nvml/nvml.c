@@ -26,7 +26,7 @@ typedef struct { int32_t error, where, n_pids, padding; int64_t reset_us; uint32
 typedef struct { int64_t now_us, start_us; int32_t init_error, padding; Fault faults[MAX_BOARDS]; } Control;
 typedef struct {
   char uuid[MAX_TEXT], name[MAX_TEXT], mig[MAX_TEXT];
-  int index, architecture, fields, n;
+  int index, minor, architecture, fields, n; /* minor: -1 is not known */
   double gain;
   int64_t counter_us, update_us, instant_us, usage_us, *t_us;
   double *mw, *mj; /* power from t_us[i] on, energy until t_us[i] */
@@ -69,8 +69,8 @@ static int load(void) {
   if (control == MAP_FAILED) return NO_DRIVER;
   for (n_boards = 0; n_boards < MAX_BOARDS; n_boards++) {
     Board *b = &boards[n_boards];
-    if (fscanf(file, "%95s %95s %95s %d %d %lf %ld %ld %ld %ld %d", b->uuid, b->name, b->mig, &b->architecture,
-               &b->fields, &b->gain, &b->counter_us, &b->update_us, &b->instant_us, &b->usage_us, &b->n) != 11) break;
+    if (fscanf(file, "%95s %95s %95s %d %d %d %lf %ld %ld %ld %ld %d", b->uuid, b->name, b->mig, &b->minor,
+               &b->architecture, &b->fields, &b->gain, &b->counter_us, &b->update_us, &b->instant_us, &b->usage_us, &b->n) != 12) break;
     for (char *c = b->name; *c; c++) if (*c == '_') *c = ' ';
     b->index = n_boards;
     b->t_us = realloc(b->t_us, sizeof(int64_t) * (size_t)b->n);
@@ -127,6 +127,12 @@ int nvmlDeviceGetHandleByUUID(const char *uuid, Board **b) {
 }
 int nvmlDeviceGetDeviceHandleFromMigDeviceHandle(Board *mig, Board **b) { *b = mig; return ask(mig, FAIL_HANDLE); }
 int nvmlDeviceGetUUID(Board *b, char *text, unsigned n) { CHECK(b, FAIL_HANDLE); snprintf(text, n, "%s", b->uuid); return OK; }
+int nvmlDeviceGetMinorNumber(Board *b, unsigned *minor) {
+  CHECK(b, FAIL_HANDLE);
+  if (b->minor < 0) return NOT_SUPPORTED;
+  *minor = (unsigned)b->minor;
+  return OK;
+}
 int nvmlDeviceGetName(Board *b, char *text, unsigned n) { CHECK(b, FAIL_HANDLE); snprintf(text, n, "%s", b->name); return OK; }
 int nvmlDeviceGetArchitecture(Board *b, unsigned *a) { CHECK(b, FAIL_HANDLE); *a = (unsigned)b->architecture; return OK; }
 
