@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from lowtide.accounting.pue import PueSeries
 from lowtide.reporting.account import account_text
 from lowtide.runtime.account import account
 from lowtide.testing.builders import intensity_series, power_series
@@ -44,3 +47,12 @@ def test_missing_intensity_is_a_gap() -> None:
     text = account_text(account(power, intensity_series([400.0]), gaps="partial"))
     assert "  covers     50 % of the energy; the rest has no intensity" in text
     assert text.splitlines()[-1] == "  2026-03-01T01:00:00Z to 02:00:00Z  intensity: unknown"
+
+
+def test_missing_pue_is_not_called_a_missing_intensity() -> None:
+    power = power_series([1000.0, 1000.0], step_s=3600.0)
+    first = PueSeries(edges_ns=power.edges_ns[:2], pue=np.array([1.2]), source="pue.csv")
+    text = account_text(account(power, 400.0, pue=first, gaps="partial"))
+    assert "  covers     50 % of the energy; the rest has no PUE" in text.splitlines()
+    both = account_text(account(power, intensity_series([400.0]), pue=first, gaps="partial"))
+    assert "  covers     50 % of the energy; the rest has no PUE or no intensity" in both.splitlines()

@@ -8,6 +8,7 @@ import io
 import pytest
 from report_views import failed_view, gpu_energy, make_bill, make_energy, make_entry, make_view, marginal_view
 
+from lowtide.model.pue import PueSteps
 from lowtide.reporting.codecarbon import COLUMNS, report_codecarbon
 from lowtide.reporting.view import RunView
 
@@ -85,3 +86,21 @@ def test_gpus_and_parts_of_countries() -> None:
 def test_cells_with_commas_and_lines_stay_one_row_a_run() -> None:
     views = [make_view('a, "b"\nc'), make_view("d")]
     assert [row["project_name"] for row in rows(views)] == ['a, "b" c', "d"]
+
+
+def test_energies_at_the_facility_are_unknown_where_a_pue_covers_a_part() -> None:
+    hour = 3600 * 10**9
+    steps = PueSteps(edges_ns=(0, hour), pue=(1.2,), source="pue.csv")
+    entry = make_entry(make_bill(covered_fraction=0.5), pue=1.2, pue_steps=steps, facility_kwh=None)
+    (row,) = rows([make_view("a", entry=entry)])
+    energies = ("cpu_energy", "gpu_energy", "ram_energy", "energy_consumed", "pue", "emissions")
+    assert {name: row[name] for name in energies} == dict.fromkeys(energies, "")
+    assert (row["cpu_power"], row["ram_power"]) == ("1000.0", "500.0")  # of the node, which is known
+
+
+def test_energies_contain_the_mean_of_a_pue_that_covers_all() -> None:
+    hour = 3600 * 10**9
+    steps = PueSteps(edges_ns=(0, hour), pue=(1.2,), source="pue.csv")
+    entry = make_entry(make_bill(of="facility"), pue=1.2, pue_steps=steps, facility_kwh=2.4)
+    (row,) = rows([make_view("a", entry=entry)])
+    assert (row["cpu_energy"], row["energy_consumed"], row["pue"]) == ("1.2", "2.4", "1.2")

@@ -35,5 +35,13 @@ def account_text(result: Accounted) -> str:
         return "\n".join([*lines, "energy     unknown: the log holds no power", *gap_lines(result)])
     lines.append(f"power      {plain_number(watts)} W on average at the {power.boundary}")
     bill = result.emissions.location or result.emissions.marginal
-    lines += bill_lines(result, no_carbon=no_grams_words(bill))
+    lines += bill_lines(result, no_carbon=no_grams_words(bill), lacks=_lacks(result))
     return "\n".join([*lines, RANGES, *gap_lines(result)])
+
+
+def _lacks(result: Accounted) -> str:
+    """Return what the energy without grams lacks; empty where the PUE is not it."""
+    if result.pue_steps is None or result.facility_kwh is not None:
+        return ""
+    is_known = all(gap.channel != "intensity" for gap in result.gaps)
+    return "no PUE" if is_known else "no PUE or no intensity"

@@ -15,7 +15,7 @@ from typing import Final
 
 from lowtide.data.zones import zone as find_zone
 from lowtide.errors import ZoneError
-from lowtide.model.ledger import EmissionsBill, EnergyBill
+from lowtide.model.ledger import EmissionsBill, EnergyBill, Entry
 from lowtide.quantities import format_instant
 from lowtide.reporting.hardware import gpu_names, gpu_words
 from lowtide.reporting.view import RunView
@@ -55,20 +55,26 @@ def _run_cells(view: RunView) -> dict[str, Cell]:
         "project_name": clean(view.header.name),
         "run_id": view.header.run_id,
         "duration": view.duration_s,
-        "pue": None if view.entry is None else view.entry.pue,
+        "pue": None if view.entry is None or _misses_pue(view.entry) else view.entry.pue,
     }
 
 
 def _energy_cells(view: RunView) -> dict[str, Cell]:
     if view.entry is None:
         return {}
-    bill, pue = view.entry.energy, view.entry.pue or 1.0
-    cells: dict[str, Cell] = {"energy_consumed": bill.total_kwh * pue}
+    bill = view.entry.energy
+    pue = None if _misses_pue(view.entry) else view.entry.pue or 1.0
+    cells: dict[str, Cell] = {"energy_consumed": None if pue is None else bill.total_kwh * pue}
     for device, component in _DEVICES.items():
         kwh = bill.by_component.get(f"{component}_kwh")
-        cells[f"{device}_energy"] = None if kwh is None else kwh * pue
+        cells[f"{device}_energy"] = None if kwh is None or pue is None else kwh * pue
         cells[f"{device}_power"] = _mean_w(bill, kwh, view.duration_s)
     return cells
+
+
+def _misses_pue(entry: Entry) -> bool:
+    """Return whether a PUE was given that is unknown for some of the energy."""
+    return entry.pue_steps is not None and entry.facility_kwh is None
 
 
 def _mean_w(bill: EnergyBill, kwh: float | None, duration_s: float | None) -> float | None:

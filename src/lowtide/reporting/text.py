@@ -124,9 +124,18 @@ def _pue_words(billed: Billed) -> str:
     return f" with PUE {billed.pue:.4g} on average by energy; {billed.pue_steps.source}"
 
 
-def bill_lines(billed: Billed, *, no_carbon: str, cpu_source: str = "") -> list[str]:
-    """Return the lines of a bill: energy and carbon; `no_carbon` says why there is none."""
-    return [*_energy_lines(billed, cpu_source), *_carbon_lines(billed.emissions, no_carbon)]
+def bill_lines(billed: Billed, *, no_carbon: str, cpu_source: str = "", lacks: str = "") -> list[str]:
+    """Return the lines of a bill: energy and carbon.
+
+    `no_carbon` says why there is none, and `lacks`, where that is known, what energy without grams lacks.
+    """
+    return [*_energy_lines(billed, cpu_source), *_carbon_lines(billed, no_carbon, lacks or _lacks(billed))]
+
+
+def _lacks(billed: Billed) -> str:
+    """Return what the energy lacks that has no grams; a run's bill does not tell which of two it is."""
+    is_whole = billed.pue_steps is None or billed.facility_kwh is not None
+    return "no intensity" if is_whole else "no PUE or no intensity"
 
 
 def _energy_lines(billed: Billed, cpu_source: str) -> list[str]:
@@ -159,12 +168,13 @@ def _energy_lines(billed: Billed, cpu_source: str) -> list[str]:
     return lines
 
 
-def _carbon_lines(accounts: EmissionsSet, no_carbon: str) -> list[str]:
+def _carbon_lines(billed: Billed, no_carbon: str, lacks: str) -> list[str]:
+    accounts = billed.emissions
     lines = [f"carbon     unknown: {no_carbon}"] if no_carbon else []
     for name in ("location", "marginal", "market"):
         bill: EmissionsBill | None = getattr(accounts, name)
         if bill is not None and bill.g is not None:
-            lines += _account_lines(name, bill)
+            lines += _account_lines(name, bill, lacks)
     if accounts.embodied is not None:
         made = accounts.embodied
         lines.append(
@@ -189,14 +199,12 @@ def _sci_lines(view: RunView, entry: Entry) -> list[str]:
     return [f"sci        {figures}; {kind}"]
 
 
-def _account_lines(name: str, bill: EmissionsBill) -> list[str]:
+def _account_lines(name: str, bill: EmissionsBill, lacks: str) -> list[str]:
     used = bill.intensity
     figures = range_of(bill.g or 0.0, bill.low_g or 0.0, bill.high_g or 0.0, of="grams")
     lines = [f"carbon     {figures} CO2e of the {bill.of}, {name}"]
     if not covers_all(bill):
-        lines.append(
-            f"  covers     {percent(bill.covered_fraction)} of the energy; the rest has no intensity"
-        )
+        lines.append(f"  covers     {percent(bill.covered_fraction)} of the energy; the rest has {lacks}")
     status = value_status_words(bill)
     value = f"{where_words(used)}, {value_words(used)}" + (f", {status}" if status else "")
     lines.append(f"  intensity  {value}; {used.basis}, factors {used.factors}, flow {used.flow}")
