@@ -118,3 +118,12 @@ def test_no_past_is_refused() -> None:
 
 def test_history_is_needed() -> None:
     assert CliRunner().invoke(forecast, []).exit_code == 2
+
+
+def test_marginal_forecasts_stand_beside_a_marginal_past(past: str) -> None:
+    text = Path(past).read_text().replace("ts_utc,DE", "ts_utc,forecast")
+    path = Path(past).with_name("marginal.csv")
+    path.write_text(text.replace(text.splitlines()[50].split(",")[1], "-50"))
+    words = ("--intensity", past, "--basis", "marginal", "--forecast", str(path), "--method", "blend")
+    document = json.loads(call(score, *words, "--json").output)
+    assert "provider" in {row["method"] for row in document["savings"]}

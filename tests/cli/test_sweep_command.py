@@ -183,3 +183,12 @@ def test_slack_that_is_neither_duration_nor_share_says_both_ways():
         QuantityError, match=r"slack abc: cannot read 'abc' as a duration.*a share .* like 50%"
     ):
         Slack.of("abc")
+
+
+def test_seed_below_zero_is_refused_at_once(lowtide: Lowtide) -> None:
+    done = lowtide("sweep", "--duration", "6h", "--zone", "DE", "--seed", "-1")
+    assert (done.status, done.out) == (2, "")
+    assert "-1 is not in the range x>=0" in done.err
+    estimated = lowtide("estimate", "--gpus", "8xA100", "--duration", "10d", "--draws", "10", "--seed", "-1")
+    assert estimated.status == 2
+    assert "-1 is not in the range x>=0" in estimated.err

@@ -103,6 +103,43 @@ def test_a_cached_forecast_comes_before_the_values_of_another_day(cache):
     assert found.intensity.signal.spread is not None
 
 
+def ahead(cache, g, *, factors, issued_h, hours=24):
+    series = intensity_series([g] * hours, zone="DE", factors=factors, status="forecast")
+    cache.put_forecast(
+        "first", series, issued_ns=START_NS + issued_h * HOUR_NS, fetched_ns=START_NS + issued_h * HOUR_NS
+    )
+
+
+def find_ahead(cache, **changes):
+    return find_intensity(
+        "DE", DAY, providers=[FIRST], cache=cache, http=None, now_ns=START_NS, **changes
+    ).intensity  # fmt: skip
+
+
+@pytest.mark.parametrize("first", ["direct", "lifecycle"])
+def test_a_forecast_with_the_factors_asked_for_is_taken_however_new_another_is(cache, first):
+    kept = {"direct": 300.0, "lifecycle": 400.0}
+    for factors in (first, *(kept.keys() - {first})):
+        ahead(cache, kept[factors], factors=factors, issued_h=-1 if factors == "direct" else -5)
+    for factors, g in kept.items():
+        found = find_ahead(cache, factors=factors)
+        assert (found.signal.factors, set(found.intensity_g_per_kwh.tolist())) == (factors, {g})
+
+
+def test_a_provider_with_other_factors_alone_gives_its_forecast_and_says_so(cache):
+    ahead(cache, 300.0, factors="direct", issued_h=-1)
+    found = find_ahead(cache)
+    assert (found.signal.factors, found.mean_g_per_kwh()) == ("direct", 300.0)
+
+
+@pytest.mark.parametrize("newest", ["lifecycle", "unknown"])
+def test_the_forecast_issued_last_comes_first(cache, newest):
+    for factors in ("lifecycle", "unknown"):
+        ahead(cache, 500.0 if factors == newest else 400.0, factors=factors,
+              issued_h=-1 if factors == newest else -5, hours=12 if factors == newest else 24)  # fmt: skip
+    assert find_ahead(cache).intensity_g_per_kwh.tolist() == [500.0] * 12 + [400.0] * 12
+
+
 def test_the_day_before_stands_in_as_an_estimate(cache):
     put(cache, "first", np.arange(24.0) + 100.0, start_ns=START_NS - DAY_NS)
     put(cache, "first", [500.0] * 12)

@@ -97,3 +97,8 @@ def test_a_line_of_the_list_has_a_dash_for_the_unknown() -> None:
         "id", "a", "finished", "2026-03-01T00:00Z", "1h", "2.00 kWh", "800 g", "DE",
     )  # fmt: skip
     assert short_line(make_view("a", run_id="id", entry=None, end=None)) == ("id", "a", "running", *"-----")
+
+
+def test_a_shift_says_what_it_takes_for_granted() -> None:
+    words = instead(make_view(), later(0.25, 600.0), "with the PUE of its own hours")
+    assert words.endswith("allocated 600 g, 25 % less, with the PUE of its own hours")

@@ -142,6 +142,35 @@ def test_files_that_are_no_forecasts_are_told(tmp_path: Path, text: str, message
         read_forecasts(path)
 
 
+@pytest.mark.parametrize("head", ["ts_utc", "issue_utc,ts_utc"])
+def test_file_of_forecasts_that_is_not_utf_8_is_told_with_its_line(tmp_path: Path, head: str) -> None:
+    path = tmp_path / "f.csv"
+    path.write_bytes(f"{head},forecast\n".encode() + b"2026-01-01T00:00Z,\xe9\n")
+    with pytest.raises(DataFileError, match=r"line 2: this is not UTF-8 text \(byte 0xe9\)"):
+        read_forecasts(path)
+
+
+def test_column_of_marginal_forecasts_may_be_below_zero(tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    path.write_text("ts_utc,forecast\n2026-01-01T00:00Z,-50\n2026-01-01T01:00Z,600\n")
+    column = read_forecasts(path, basis="marginal").column  # type: ignore[attr-defined]
+    assert (column.signal.basis, column.intensity_g_per_kwh.tolist()) == ("marginal", [-50.0, 600.0])
+    with pytest.raises(DataFileError, match="never is"):
+        read_forecasts(path)
+
+
+@pytest.mark.parametrize(
+    ("factors", "g"), [("unknown", 400.0), (None, 400.0), ("lifecycle", 400.0), ("direct", 300.0)]
+)
+def test_lifecycle_forecasts_are_taken_unless_direct_ones_are_asked_for(
+    tmp_path: Path, factors: str | None, g: float
+) -> None:
+    path = tmp_path / "f.csv"
+    stamps = "2026-01-01T00:00Z,2026-01-01T00:00Z"
+    path.write_text(f"issue_utc,ts_utc,forecast_direct,forecast_lca\n{stamps},300,400\n")
+    assert read_forecasts(path, factors=factors).values.tolist() == [[g]]  # type: ignore[attr-defined]
+
+
 def test_missing_file_of_forecasts_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataFileError, match="cannot be read: No such file"):
         read_forecasts(tmp_path / "none.csv")

@@ -6,16 +6,17 @@ import os
 
 import pytest
 
+from lowtide.grid.typical import typical_intensity
 from lowtide.model.grid_choice import GridChoice
 from lowtide.model.signal import STATUSES
 from lowtide.quantities import parse_instant_ns
 from lowtide.runtime.account import account
 from lowtide.runtime.config import load_config
-from lowtide.runtime.grid_signals import intensities_for
+from lowtide.runtime.grid_signals import fill_with_typical, intensities_for
 from lowtide.runtime.repricing import restate_run, stale_runs
 from lowtide.runtime.saving import save_account
 from lowtide.stores.ledger import Ledger
-from lowtide.testing.builders import START_NS, power_series
+from lowtide.testing.builders import START_NS, intensity_series, power_series
 
 H = 3600 * 10**9
 TEXT = "ts_utc,ci_lca,moer_g_per_kwh\n" + "".join(
@@ -81,3 +82,31 @@ def test_stale_bill_is_made_again_once_the_file_is_newer_than_its_hours(file, tm
     written(file, "2026-03-01T03:00Z")
     assert restated()["measured"] == 1.0
     assert stale_runs(ledger) == []
+
+
+def test_typical_values_widen_the_range_by_their_share_alone():
+    known = intensity_series([400.0] * 8, zone="DE")
+    filled = fill_with_typical(known, START_NS, START_NS + 10 * H)
+    typical = typical_intensity("DE", START_NS, START_NS + 10 * H)
+    last = typical.intensity_g_per_kwh[8:]
+    assert filled.intensity_g_per_kwh.tolist() == [400.0] * 8 + last.tolist()
+    assert filled.status.tolist() == [0] * 8 + [3] * 2
+    share = last.sum() / (last.sum() + 8 * 400.0)  # of the grams at constant power
+    low, high = typical.signal.spread.at_hours(2.0)
+    spread = filled.signal.spread
+    assert spread.low_fraction[0] == pytest.approx(1 - share * (1 - low))
+    assert spread.high_fraction[0] == pytest.approx(1 + share * (high - 1))
+    assert "2 of 10 h typical" in filled.signal.source
+
+
+def test_complete_intensity_stays_as_it_is_with_gaps_typical():
+    known = intensity_series([400.0] * 4, zone="DE")
+    filled = fill_with_typical(known, START_NS, START_NS + 4 * H)
+    assert filled.signal == known.signal
+    assert filled.intensity_g_per_kwh.tolist() == [400.0] * 4
+
+
+def test_low_end_of_a_bill_with_typical_gaps_holds_the_measured_grams():
+    power = power_series([1000.0] * 10, step_s=3600.0)
+    bill = account(power, intensity_series([400.0] * 8, zone="DE"), gaps="typical").emissions.location
+    assert bill.low_g > 8 * 400.0

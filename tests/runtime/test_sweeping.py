@@ -59,7 +59,11 @@ def test_part_of_the_data_can_be_swept(two_zones: Path) -> None:
     start, end = "2026-03-01T01:00Z", "2026-03-01T04:00Z"
     result = sweep(["1h"], two_zones, zones=["DE"], slacks=["0h"], policies=["run-now"], start=start, end=end)
     assert (result.rows[0].n_starts, result.rows[0].mean_baseline_g) == (3, 300.0)  # 350 300 250
-    with pytest.raises(CoverageError, match="nothing to clip"):
+    told = (
+        r"nothing to sweep of DE: the intensity runs from 2026-03-01T00:00:00\.0+Z to 2026-03-01T06:.*, "
+        r"the sweep from 2027-01-01T00:.* to 2026-03-01T06:.*; change --start or --end"
+    )
+    with pytest.raises(CoverageError, match=told):
         sweep(["1h"], two_zones, start="2027-01-01T00:00Z")
     with pytest.raises(InputError, match="end of a sweep must come after its start"):
         sweep(["1h"], 400.0, start=end, end=start)
@@ -88,6 +92,11 @@ def test_same_seed_draws_the_same_starts() -> None:
 
     assert draw(1) == draw(1)
     assert draw(1) != draw(2)
+
+
+def test_seed_below_zero_is_refused() -> None:
+    with pytest.raises(InputError, match="a seed is a whole number from 0 on, not -1"):
+        sweep(["6h"], zones=["DE"], starts_per_month=5, seed=-1)
 
 
 def test_jobs_are_read_from_a_file(tmp_path: Path) -> None:

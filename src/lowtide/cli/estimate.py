@@ -44,7 +44,9 @@ _EXAMPLE = "Example: lowtide estimate --gpus 10000xV100 --duration 14.8d --power
 )
 @click.option("--experiments", metavar="FILE", help="CSV of runs: what the final model's number leaves out.")
 @click.option("--draws", type=int, default=0, metavar="N", help="Also draw the factors at random N times.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
+@click.option(
+    "--seed", metavar="N", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the draws."
+)
 @click.option(
     "--case", metavar="NAME", help="Replay a published case: gpt-3, t5, bloom, strubell, dodge, all."
 )

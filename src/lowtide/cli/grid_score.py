@@ -86,8 +86,10 @@ def score(zone: str | None, intensity: str | None, forecasts: str | None, column
     series = _history(zone, found.value, basis, factors)
     provider = None
     if forecasts is not None:
-        wanted = factors or series.signal.factors
-        provider = read_forecasts(forecasts, zone=zone or series.signal.zone, factors=wanted, column=column)
+        wanted, signal = factors or series.signal.factors, series.signal
+        provider = read_forecasts(
+            forecasts, zone=zone or signal.zone, basis=signal.basis, factors=wanted, column=column
+        )
     report = score_history(series, provider=provider, **how)
     if as_json:
         emit_json(scores_plain(report.regret, report.scores, report.gates, report.history))

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 @click.option(
     "--starts-per-month", metavar="N", type=int, help="Draw N starts a month instead of taking all."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of that draw.")
+@click.option(
+    "--seed", metavar="N", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of that draw."
+)
 @click.option("--edge", type=click.Choice(["drop", "cut"]), default="drop", show_default=True,
               help="Windows that pass the end of the data: leave them out, or cut them there.")  # fmt: skip
 @click.option("--pauses/--no-pauses", default=True, help="Count pauses (default), or save the time it takes.")

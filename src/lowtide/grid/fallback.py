@@ -186,10 +186,18 @@ def _fill_from(
     ahead = max(window[0], now_ns), window[1]
     if ahead[0] >= ahead[1]:
         return
-    for key in cache.series(zone, provider=provider.name, basis=provider.basis):
-        found = cache.forecast(key, ahead)
-        if found is not None:
-            mixture.fill(found[1], _part(kind, provider.name, found[1].signal, found[1]))
+    for series in _newest_forecasts(cache, provider, zone, ahead, factors):
+        mixture.fill(series, _part(kind, provider.name, series.signal, series))
+
+
+def _newest_forecasts(
+    cache: Cache, provider: Provider, zone: str, window: Window, factors: KnownFactors
+) -> list[IntensitySeries]:
+    """Return a provider's forecasts with the factors asked for, or what it has; those issued last first."""
+    keys = cache.series(zone, provider=provider.name, basis=provider.basis)
+    fitting = [key for key in keys if key.factors in (factors, "unknown")] or keys
+    found = [issue for key in fitting if (issue := cache.forecast(key, window)) is not None]
+    return [series for _, series in sorted(found, key=lambda issue: issue[0], reverse=True)]
 
 
 def _part(kind: Kind, name: str, signal: Signal, series: IntensitySeries) -> Part:

@@ -34,8 +34,9 @@ def four_lines(view: RunView, *, shift: Shift | None, shift_note: str, flags: st
     view : RunView
         A closed run.
     shift : Shift or None
-        What another start would have meant; None when that is unknown, and `shift_note` says why.
+        What another start would have meant; None when that is unknown.
     shift_note : str
+        Why it is unknown; beside a shift, what it takes for granted.
     flags : str
         What the commands that are named need so that they find the run, like `` --ledger DIR``.
     """
@@ -102,7 +103,8 @@ def _shift_words(view: RunView, shift: Shift | None, note: str) -> str:
     outcome = (
         f"emitted {g} at the margin, {saved} avoided" if marginal else f"been allocated {g}, {saved} less"
     )
-    return f"started at {minute(shift.start_ns)} ({later} later) the same run would have {outcome}"
+    granted = f", {clean(note)}" if note else ""
+    return f"started at {minute(shift.start_ns)} ({later} later) the same run would have {outcome}{granted}"
 
 
 def _next_words(view: RunView, flags: str) -> str:

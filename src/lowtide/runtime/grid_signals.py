@@ -195,32 +195,25 @@ def fill_with_typical(intensity: IntensitySeries, start_ns: int, end_ns: int) ->
     InputError
         If the series has no zone, or its basis is not the average.
     """
+    from lowtide.grid.mixture import Mixture, Part, mixed_signal
     from lowtide.grid.typical import typical_intensity
-    from lowtide.series import steps
 
-    zone = intensity.signal.zone
-    if zone is None or intensity.signal.basis != "average":
+    given, zone = intensity.signal, intensity.signal.zone
+    if zone is None or given.basis != "average":
         raise InputError(
             "only an average intensity with a zone can be filled with typical values; pass --gaps partial"
         )
-    factors: Literal["lifecycle", "direct"] = (
-        "direct" if intensity.signal.factors == "direct" else "lifecycle"
-    )
+    factors: Literal["lifecycle", "direct"] = "direct" if given.factors == "direct" else "lifecycle"
     typical = typical_intensity(zone, start_ns, end_ns, factors=factors)
-    edges = np.union1d(intensity.edges_ns, typical.edges_ns)
-    edges = edges[(edges >= start_ns) & (edges <= end_ns)]
-    edges = np.union1d(edges, np.array([start_ns, end_ns], dtype=np.int64))
-    given = steps.at(intensity.edges_ns, intensity.intensity_g_per_kwh, edges[:-1])
-    codes = steps.at(intensity.edges_ns, intensity.status.astype(np.float64), edges[:-1])
-    missing = np.isnan(given)
-    filler = steps.at(typical.edges_ns, typical.intensity_g_per_kwh, edges[:-1])
+    mixture = Mixture(edges=np.array([start_ns, end_ns], dtype=np.int64))
+    mixture.fill(intensity, Part(kind="provider", name="", signal=given, spread=given.spread))
+    mixture.fill(
+        typical, Part(kind="typical", name="typical", signal=typical.signal, spread=typical.signal.spread)
+    )
+    hours = [mixture.hours(i) for i in range(len(mixture.parts))]
     return IntensitySeries(
-        edges_ns=edges,
-        intensity_g_per_kwh=np.where(missing, filler, given),
-        status=np.where(missing, 3, codes).astype(np.uint8),
-        signal=replace(
-            intensity.signal,
-            source=f"{intensity.signal.source}; gaps: {typical.signal.source}",
-            spread=typical.signal.spread if missing.any() else intensity.signal.spread,
-        ),
+        edges_ns=mixture.edges,
+        intensity_g_per_kwh=mixture.g,
+        status=mixture.status.astype(np.uint8),
+        signal=mixed_signal(mixture, 0, hours, ()),
     )

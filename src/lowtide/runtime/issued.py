@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ from lowtide.errors import DataFileError, InputError, MissingExtraError
 from lowtide.forecasting.issue import Method
 from lowtide.forecasting.methods.provider import IssuedForecasts, ProviderColumn
 from lowtide.grid.files import read_intensity
+from lowtide.grid.text import decode_text
+from lowtide.model.signal import Basis
 from lowtide.quantities import parse_instant_ns
 from lowtide.units import NS_PER_H
 
@@ -29,6 +32,7 @@ def read_forecasts(
     path: str | os.PathLike[str],
     *,
     zone: str | None = None,
+    basis: Basis | None = None,
     factors: str | None = None,
     column: str | None = None,
 ) -> Method:
@@ -42,8 +46,10 @@ def read_forecasts(
         an intensity file with a forecast column, taken as known whenever it is needed.
     zone : str, optional
         Needed where the file has several.
-    factors : {"lifecycle", "direct"}, optional
-        Chooses between ``forecast_lca`` and ``forecast_direct``.
+    basis : {"average", "marginal"}, optional
+        What the values of a file without issues are, where their column does not say.
+    factors : {"lifecycle", "direct", "unknown"}, optional
+        Chooses between ``forecast_lca`` and ``forecast_direct``; direct only when asked for.
     column : str, optional
         The column of forecasts, where there are several.
 
@@ -60,7 +66,7 @@ def read_forecasts(
     issued = next((name for name in _ISSUED if name in names), None)
     if issued is None:
         chosen = column or _forecast_column(path, names, factors)
-        series = read_intensity(path, zone=zone, column=chosen)
+        series = read_intensity(path, zone=zone, basis=basis, column=chosen)
         return ProviderColumn(column=series)
     stamp = next((name for name in _STAMPS if name in names), None)
     if stamp is None:
@@ -75,8 +81,11 @@ def read_forecasts(
 def _names(path: str | os.PathLike[str]) -> list[str]:
     if _is_parquet(path):
         return list(_parquet(path).schema_arrow.names)
-    with Path(path).open(newline="", encoding="utf-8-sig") as file:
-        return next(csv.reader(file), [])
+    return next(csv.reader(_text(path)), [])
+
+
+def _text(path: str | os.PathLike[str]) -> StringIO:
+    return StringIO(decode_text(Path(path).read_bytes(), str(path)), newline="")
 
 
 def _is_parquet(path: str | os.PathLike[str]) -> bool:
@@ -97,14 +106,15 @@ def _parquet(path: str | os.PathLike[str]) -> Any:
 
 def _forecast_column(path: str | os.PathLike[str], names: Sequence[str], factors: str | None) -> str:
     found = [name for name in names if name.casefold().startswith("forecast")]
-    ends = {"lifecycle": ("_lca", "_lifecycle"), "direct": ("_direct",)}.get(factors or "lifecycle", ())
-    best = [name for name in found if name.endswith(ends)] if len(found) > 1 else found
+    ends = ("_direct",) if factors == "direct" else ("_lca", "_lifecycle")
+    best = [name for name in found if name.casefold().endswith(ends)] if len(found) > 1 else found
     if len(best) == 1:
         return best[0]
     if not found and "value" in names:
         return "value"
     what = f"several columns of forecasts: {', '.join(found)}" if found else "no column named forecast..."
-    raise DataFileError(f"{what}; say which with column=", path=str(path))
+    how = "leave one of that name in the file, or say which (lowtide grid score --column NAME, column=)"
+    raise DataFileError(f"{what}; {how}", path=str(path))
 
 
 def _columns(path: str | os.PathLike[str], wanted: Sequence[str]) -> dict[str, np.ndarray[Any, Any]]:
@@ -126,8 +136,7 @@ def _columns(path: str | os.PathLike[str], wanted: Sequence[str]) -> dict[str, n
                 column = column.cast(pa.string())
             found[name] = np.array(column.to_pylist() if pa.types.is_string(column.type) else column)
         return found
-    with Path(path).open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file))
+    rows = list(csv.DictReader(_text(path)))
     return {name: _parsed(path, name, [row[name] or "" for row in rows]) for name in wanted}
 
 

@@ -123,7 +123,7 @@ def _method(request: PlanRequest, site: SiteOption) -> str | Method:
     from lowtide.runtime.issued import read_forecasts
 
     signal = site.intensity.signal
-    return read_forecasts(request.forecast, zone=signal.zone, factors=signal.factors)
+    return read_forecasts(request.forecast, zone=signal.zone, basis=signal.basis, factors=signal.factors)
 
 
 def _continued(

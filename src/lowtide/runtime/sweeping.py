@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from lowtide.errors import DataFileError, InputError, ZoneError
+from lowtide.errors import CoverageError, DataFileError, InputError, ZoneError
 from lowtide.model.grid_choice import GridChoice
 from lowtide.planning import sweep as planned
 from lowtide.planning.starts import Edge
 from lowtide.planning.swept import Slack, SweepJob, SweepPolicy, SweepResult
-from lowtide.quantities import parse_duration_s, parse_instant_ns
+from lowtide.quantities import format_instant, parse_duration_s, parse_instant_ns
 from lowtide.runtime.config import Config
 from lowtide.runtime.user_table import read_user_table
 from lowtide.series.types import IntensitySeries
@@ -83,6 +83,8 @@ def sweep(
     >>> result.rows[0].zone, result.rows[0].mean_saving_fraction > 0.1
     ('DE', True)
     """
+    if seed < 0:
+        raise InputError(f"a seed is a whole number from 0 on, not {seed}")
     window = _instant_ns(start), _instant_ns(end)
     return planned.sweep(
         jobs,
@@ -240,13 +242,16 @@ def _new_year_ns(year: int) -> int:
 
 
 def _within(series: IntensitySeries, window: _Window) -> IntensitySeries:
-    start_ns, end_ns = window
-    if start_ns is None and end_ns is None:
-        return series
-    return series.clip(
-        start_ns=series.start_ns if start_ns is None else start_ns,
-        end_ns=series.end_ns if end_ns is None else end_ns,
-    )
+    start_ns = series.start_ns if window[0] is None else window[0]
+    end_ns = series.end_ns if window[1] is None else window[1]
+    if max(start_ns, series.start_ns) >= min(end_ns, series.end_ns):
+        zone = f" of {series.signal.zone}" if series.signal.zone else ""
+        raise CoverageError(
+            f"nothing to sweep{zone}: the intensity runs from {format_instant(series.start_ns)} to "
+            f"{format_instant(series.end_ns)}, the sweep from {format_instant(start_ns)} to "
+            f"{format_instant(end_ns)}; change --start or --end"
+        )
+    return series.clip(start_ns=start_ns, end_ns=end_ns)
 
 
 def _instant_ns(given: str | int | None) -> int | None:
