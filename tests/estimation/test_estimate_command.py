@@ -213,3 +213,34 @@ def test_case_needs_no_numpy():
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "False"
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "says"),
+    [
+        ("--lifetime-years", "0", "lifetime_years must be above 0, got 0"),
+        ("--lifetime-years", "-1", "lifetime_years must be above 0, got -1"),
+        ("--embodied-per-gpu", "0kg", "--embodied-per-gpu: cannot read '0' as a number above 0"),
+    ],
+)
+def test_manufacture_that_cannot_be_is_not_replaced_by_the_usual_one(lowtide, flag, value, says):
+    words = ("estimate", "--gpus", "8xV100", "--duration", "1h", "--power-per-gpu", "300", "--embodied")
+    status, _, err = lowtide(*words, f"{flag}={value}")
+    assert status == 1
+    assert says in err
+
+
+def test_yaml_takes_norway_for_a_zone_and_words_as_they_are(tmp_path):
+    (tmp_path / "run.yaml").write_text(
+        "zone: NO\ngpus: 8xV100\nembodied: true\nbits: 16\npue: 1.2\nstart: 2026-03-01T00:00:00Z\nduration: 36h\n"
+    )
+    request, settings = read_request(str(tmp_path / "run.yaml"))
+    assert settings == {"zone": "NO", "pue": "1.2"}
+    assert (request.embodied, request.bits, request.start) == (True, 16, "2026-03-01T00:00:00Z")
+
+
+def test_estimate_of_a_yaml_file_in_norway(lowtide, tmp_path):
+    (tmp_path / "run.yaml").write_text("gpus: 8xV100\nduration: 36h\nzone: NO\n")
+    status, out, err = lowtide("estimate", "run.yaml", "--json")
+    assert (status, err) == (0, "")
+    assert json.loads(out)["emissions"]["location"]["intensity"]["zone"] == "NO"

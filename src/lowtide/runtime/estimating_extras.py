@@ -54,6 +54,8 @@ def embodied_of(
     given_kg = None if request.embodied_per_gpu is None else _kg(request.embodied_per_gpu)
     given_years = _setting(request.lifetime_years, config, "lifetime_years")
     given_used = _setting(request.utilization, config, "utilization")
+    if given_years is not None:
+        check_positive("lifetime_years", given_years)
     if given_used is not None:
         check_fraction("utilization", given_used)
 
@@ -67,9 +69,14 @@ def embodied_of(
             utilization=utilization,
         )
 
-    middle = share(given_kg or kg.value, given_years or years.value, given_used or used.value)
-    low = share(given_kg or kg.low, given_years or years.high, given_used or used.high)
-    high = share(given_kg or kg.high, given_years or years.low, given_used or used.low)
+    def else_of(given: float | None, published: float) -> float:
+        return published if given is None else given
+
+    middle = share(
+        else_of(given_kg, kg.value), else_of(given_years, years.value), else_of(given_used, used.value)
+    )
+    low = share(else_of(given_kg, kg.low), else_of(given_years, years.high), else_of(given_used, used.high))
+    high = share(else_of(given_kg, kg.high), else_of(given_years, years.low), else_of(given_used, used.low))
     return middle, Ranged(low=min(low.g, middle.g), value=middle.g, high=max(high.g, middle.g))
 
 

@@ -172,9 +172,22 @@ def _yaml(text: str, path: str) -> Any:
     except ImportError as error:
         raise MissingExtraError(f"reading {path}; write TOML to do without:", extra="yaml") from error
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader=_loader(yaml))
     except yaml.YAMLError as error:
         raise DataFileError(f"is no YAML: {' '.join(str(error).split())}", path=path) from error
+
+
+def _loader(yaml: Any) -> Any:
+    """Return a safe loader that takes NO for Norway: booleans are true and false alone, instants stay texts."""
+    left_out = ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")
+    known = {
+        first: [(tag, form) for tag, form in pairs if tag not in left_out]
+        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    loader: Any = type("_Loader", (yaml.SafeLoader,), {"yaml_implicit_resolvers": known})
+    forms = re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$")
+    loader.add_implicit_resolver("tag:yaml.org,2002:bool", forms, list("tTfF"))
+    return loader
 
 
 def merged(request: EstimateRequest, options: Mapping[str, Any]) -> EstimateRequest:
