@@ -171,6 +171,50 @@ def test_lifecycle_forecasts_are_taken_unless_direct_ones_are_asked_for(
     assert read_forecasts(path, factors=factors).values.tolist() == [[g]]  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("head", "last", "g"),
+    [
+        ("generated_at,point_time,value", "", 453.59237),  # WattTime's values are lb/MWh
+        ("issue_utc,ts_utc,forecast_lb_per_mwh", "", 453.59237),
+        ("issue_utc,ts_utc,forecast,units", ",lbs_co2_per_mwh", 453.59237),
+        ("issue_utc,ts_utc,forecast,units", ",g/kWh", 1000.0),
+        ("issue_utc,ts_utc,forecast", "", 1000.0),
+    ],
+)
+def test_issued_forecasts_are_turned_into_grams(tmp_path: Path, head: str, last: str, g: float) -> None:
+    path = tmp_path / "f.csv"
+    path.write_text(f"{head}\n2026-01-01T00:00Z,2026-01-01T00:00Z,1000{last}\n")
+    assert read_forecasts(path).values[0, 0] == pytest.approx(g)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("head", "rows", "message"),
+    [
+        ("forecast_t_per_kwh", ["1"], "its unit is not read"),
+        ("forecast,units", ["1,stone"], "'stone' is not read; g/kWh"),
+        ("forecast,units", ["1,g/kWh", "1,lb/MWh"], "the unit changes: 'g/kWh', 'lb/MWh'"),
+        ("forecast_marginal", ["1"], "no column of average intensity"),
+    ],
+)
+def test_issued_forecasts_of_another_unit_or_basis_are_refused(
+    tmp_path: Path, head: str, rows: list[str], message: str
+) -> None:
+    path = tmp_path / "f.csv"
+    lines = [f"2026-01-01T00:00Z,2026-01-01T0{i}:00Z,{row}" for i, row in enumerate(rows)]
+    path.write_text("\n".join([f"issue_utc,ts_utc,{head}", *lines]))
+    with pytest.raises(DataFileError, match=message):
+        read_forecasts(path, basis="average")
+
+
+def test_column_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    path.write_text("issue_utc,ts_utc,forecast\n2026-01-01T00:00Z,2026-01-01T00:00Z,1\n")
+    with pytest.raises(
+        DataFileError, match="no column 'lca'; the columns are 'issue_utc', 'ts_utc', 'forecast'"
+    ):
+        read_forecasts(path, column="lca")
+
+
 def test_missing_file_of_forecasts_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataFileError, match="cannot be read: No such file"):
         read_forecasts(tmp_path / "none.csv")

@@ -15,6 +15,15 @@ from lowtide.arrays import FloatArray, IntArray
 from lowtide.errors import DataFileError, InputError, MissingExtraError
 from lowtide.forecasting.issue import Method
 from lowtide.forecasting.methods.provider import IssuedForecasts, ProviderColumn
+from lowtide.grid.choosing import Wanted, author_of, choose
+from lowtide.grid.columns import (
+    UNIT_KEYS,
+    UNITS_READ,
+    column_key,
+    listed,
+    scale_of_unit,
+    value_column,
+)
 from lowtide.grid.files import read_intensity
 from lowtide.grid.text import decode_text
 from lowtide.model.signal import Basis
@@ -47,7 +56,7 @@ def read_forecasts(
     zone : str, optional
         Needed where the file has several.
     basis : {"average", "marginal"}, optional
-        What the values of a file without issues are, where their column does not say.
+        What the values are, where their column does not say.
     factors : {"lifecycle", "direct", "unknown"}, optional
         Chooses between ``forecast_lca`` and ``forecast_direct``; direct only when asked for.
     column : str, optional
@@ -72,10 +81,48 @@ def read_forecasts(
     if stamp is None:
         raise DataFileError(f"has {issued} but no column {', '.join(_STAMPS)}", path=str(path))
     value = column or _forecast_column(path, names, factors)
-    wanted = [issued, stamp, value, *(["zone"] if "zone" in names else [])]
-    table = _columns(path, wanted)
+    if value not in names:
+        raise DataFileError(f"no column {value!r}; the columns are {listed(names)}", path=str(path))
+    scale, unit = _scale_of(path, names, stamp, value, basis), _unit_column(names)
+    others = [name for name in ("zone", unit) if name in names]
+    table = _columns(path, [issued, stamp, value, *others])
     kept = _of_zone(path, table, zone)
-    return _pivoted(path, table[issued][kept], table[stamp][kept], table[value][kept])
+    if unit is not None:
+        scale = _scale_said(path, table[unit][kept].tolist())
+    return _pivoted(path, table[issued][kept], table[stamp][kept], table[value][kept] * scale)
+
+
+def _scale_of(
+    path: str | os.PathLike[str], names: Sequence[str], stamp: str, value: str, basis: Basis | None
+) -> float:
+    """Return what turns a column into g/kWh, told from its name and the file's author; its basis is checked."""
+    index = names.index(value)
+    column = value_column(value, index, strict=False)
+    assert column is not None  # strict is off
+    author = author_of([column_key(name) for name in names], [column], time=names.index(stamp))
+    chosen = choose(
+        [column],
+        author=author,
+        wanted=Wanted(basis=basis),
+        refuse=lambda message: DataFileError(message, path=str(path)),
+        has_units=_unit_column(names) is not None,
+    )
+    return 1.0 if chosen.value.scale is None else chosen.value.scale  # else a column says the unit
+
+
+def _unit_column(names: Sequence[str]) -> str | None:
+    return next((name for name in names if column_key(name) in UNIT_KEYS), None)
+
+
+def _scale_said(path: str | os.PathLike[str], units: Sequence[str]) -> float:
+    """Return what turns numbers into g/kWh by the column of units."""
+    said = sorted(set(units))
+    scale = scale_of_unit(said[0]) if len(said) == 1 else 1.0
+    if len(said) > 1:
+        raise DataFileError(f"the unit changes: {listed(said)}; split the file", path=str(path))
+    if scale is None:
+        raise DataFileError(f"{said[0]!r} is not read; {UNITS_READ} are", path=str(path))
+    return scale
 
 
 def _names(path: str | os.PathLike[str]) -> list[str]:
@@ -141,7 +188,7 @@ def _columns(path: str | os.PathLike[str], wanted: Sequence[str]) -> dict[str, n
 
 
 def _parsed(path: str | os.PathLike[str], name: str, cells: list[str]) -> np.ndarray[Any, Any]:
-    if name == "zone":
+    if name == "zone" or column_key(name) in UNIT_KEYS:
         return np.array(cells)
     read = parse_instant_ns if name in (*_ISSUED, *_STAMPS) else _number
     found: list[float] = []
