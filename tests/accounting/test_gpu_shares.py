@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lowtide.accounting.attribution import attribute
 from lowtide.accounting.shares import sm_share
+from lowtide.model.hardware import Channel
 from lowtide.power.sensors.gpu_users import user_channels
 from lowtide.testing.builders import make_header, make_readings, make_record, regular_edges
 
@@ -66,6 +67,19 @@ def test_whole_machine_takes_the_whole_gpu():
     assert gpu(sm_run=[1] * 3, sm_others=[99] * 3, others=[1] * 3, header=header).power.energy_j() == 600.0
     assert gpu(claims=[2.0] * 3, header=header).power.energy_j() == 600.0
     assert gpu(claims=[2.0] * 3).power.energy_j() == 300.0
+
+
+@pytest.mark.parametrize(("part", "w"), [("gpu/amd/a", 150.0), ("gpu/amd/b", 300.0), ("gpu/amd", 300.0)])
+def test_claims_are_of_the_gpu_whose_part_they_name(part, w):
+    record = make_record(t_ns=T_NS, machine_cpu_s=[0, 1, 2], run_cpu_s=[0, 1, 2])
+    board = Channel(name="amd.0.energy", sensor="amd", component="gpu", quantity="energy", kind="counter",
+                    part="gpu/amd/a")  # fmt: skip
+    claims = Channel(name=f"claims.{part}", sensor="presence", component="gpu", quantity="claims", kind="gauge",
+                     part=part)  # fmt: skip
+    readings = {board.name: make_readings(board, T_NS, [0, 300, 600]),
+                claims.name: make_readings(claims, T_NS, [2.0] * 3)}  # fmt: skip
+    found = attribute(replace(record, readings={**record.readings, **readings}))
+    assert [p.power.power_w.tolist() for p in found if p.component == "gpu"] == [[w, w]]
 
 
 @given(

@@ -220,14 +220,19 @@ def test_run_that_ends_exactly_on_a_tick_counts_no_interval_twice(driver, second
 def test_two_ranks_bill_the_gpu_and_the_node_once(driver, tmp_path):
     """Two ranks on one GPU, each with a recorder of its own that reads it and announces its claim."""
     fake = driver([replace(A100, t_s=[0.0], power_w=[300.0])])
-    options = {"parent_run_id": None, "cpu_share": 1.0, "memory_share": 1.0, "gpus": (UUIDS[0],)}
+    options = {
+        "parent_run_id": None,
+        "cpu_share": 1.0,
+        "memory_share": 1.0,
+        "gpus": (f"gpu/nvidia/{UUIDS[0]}",),
+    }
     t_s = ticks(30.0)
     ranks = [
         [NvmlSensor(environ={}), PresenceSensor(str(tmp_path / "node"), run_id=f"rank-{i}", **options)]
         for i in range(2)
     ]
     for sensors in ranks:
-        assert [c.name for c in sensors[1].channels][-1] == f"claims.{UUIDS[0]}"
+        assert [c.name for c in sensors[1].channels][-1] == f"claims.gpu/nvidia/{UUIDS[0]}"
     records = [sample(sensors, t_s, set_time=fake.at) for sensors in ranks[:1]]
     records.append(sample(ranks[1], t_s, set_time=fake.at))
     # the second is read after the first has ended: its claims are taken from the time when both were there

@@ -8,8 +8,10 @@ import pytest
 from rank_trials import trial
 
 from lowtide.errors import StoreError
+from lowtide.model.hardware import Channel
 from lowtide.model.record import RankPlace
-from lowtide.runtime.electing import NodeLock
+from lowtide.runtime import electing, recorder
+from lowtide.runtime.electing import NodeLock, duties
 from lowtide.runtime.joining import join_run
 from lowtide.runtime.ranks import join_launch, read_place
 from lowtide.stores.ledger import Ledger
@@ -146,3 +148,105 @@ def test_lock_whose_file_was_removed_is_not_taken_for_the_new_one(tmp_path):
     assert second.try_take()  # a new file
     first.release()
     assert not NodeLock(str(tmp_path / "gone" / "lock")).try_take()
+
+
+class Boards:
+    """Reads GPUs of any maker; it has no list of UUIDs."""
+
+    name = "amd"
+
+    def __init__(self, in_scope, outside=()):
+        self.channels = tuple(
+            Channel(name=f"amd.{i}.{word}", sensor="amd", component="gpu", quantity=word, kind="gauge",
+                    part=f"gpu/amd/{i}", in_scope=i in in_scope)
+            for i in (*in_scope, *outside) for word in ("power", "utilization")
+        )  # fmt: skip
+
+    def read(self):
+        return [1.0] * len(self.channels)
+
+    def close(self):
+        pass
+
+
+def options_of(folder, run_id, elect_dir=""):
+    (folder / "node").mkdir(exist_ok=True)
+    return {"run_id": run_id, "parent_run_id": None, "presence_dir": str(folder / "node"), "cpu_share": 0.5,
+            "memory_share": 0.5, "sensors": "auto", "elect_dir": elect_dir, "writer": run_id[-7:]}  # fmt: skip
+
+
+def claims_of(sensors):
+    return {c.name: value for sensor in sensors for c, value in zip(sensor.channels, sensor.read(), strict=True)
+            if c.quantity in ("claims", "shares")}  # fmt: skip
+
+
+class Begun:
+    """A recorder that only holds its sensors."""
+
+    def __init__(self, sensors):
+        self.sensors = sensors
+
+    def tick(self):
+        pass
+
+    def finish(self):
+        for sensor in self.sensors:
+            sensor.close()
+
+
+def test_every_rank_announces_the_gpus_it_reads_and_a_launch_counts_once(tmp_path, monkeypatch):
+    """Two launches of two ranks, each rank with its own one of two GPUs, and one launch that has them all to itself."""
+    held, found = [], {}
+
+    def start(launch, rank, gpu):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", str(gpu))
+        monkeypatch.setattr(electing, "_opened", lambda _: ([Boards([gpu], outside=[7])], []))
+        (tmp_path / launch).mkdir(exist_ok=True)
+        options = options_of(tmp_path, f"{launch}/ranks/r000{rank}-0", str(tmp_path / launch))
+
+        def begin(sensors, writer, notes):
+            assert notes == []
+            found[launch, writer] = sensors
+            return Begun(sensors)
+
+        held.extend(duties(options, begin))
+        for duty in held[-2:]:
+            duty.tick()
+
+    for launch in ("a", "b"):
+        for rank in (0, 1):
+            start(launch, rank, rank)
+    for launch in ("a", "b"):
+        for rank in (0, 1):
+            sensors = found[launch, f"r000{rank}-0-gpus"]
+            assert claims_of(sensors) == {f"claims.gpu/amd/{rank}": 2.0}
+        assert claims_of(found[launch, "r0000-0-machine"]) == {
+            "node.cpu_shares": 1.0,
+            "node.memory_shares": 1.0,
+        }
+    start("c", 0, 5)
+    start("c", 1, 5)
+    assert claims_of(found["c", "r0000-0-gpus"]) == {"claims.gpu/amd/5": 1.0}
+    for duty in held:
+        duty.finish()
+    assert os.listdir(tmp_path / "node") == []
+
+
+def test_rank_that_cannot_announce_its_gpus_reads_them_and_says_so(tmp_path):
+    boards = Boards([0])
+    options = {**options_of(tmp_path, "a/ranks/r0000-0"), "presence_dir": ""}
+    assert electing._with_claims([boards], options, "w") == (
+        [boards], "w", ["this recording is announced to no other run on the node"]
+    )  # fmt: skip
+
+
+def test_run_announces_the_gpus_in_scope_of_every_sensor(tmp_path, monkeypatch):
+    boards = Boards([0, 3], outside=[5])
+    monkeypatch.setattr("lowtide.runtime.sensing.open_sensors", lambda *_, **__: ([boards], []))
+    opened, notes = recorder._open_sensors(electing.Nobody(), options_of(tmp_path, "run"))
+    assert notes == []
+    assert claims_of(opened) == {
+        "node.cpu_shares": 0.5, "node.memory_shares": 0.5, "claims.gpu/amd/0": 1.0, "claims.gpu/amd/3": 1.0
+    }  # fmt: skip
+    for sensor in opened:
+        sensor.close()

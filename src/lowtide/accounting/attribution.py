@@ -23,6 +23,7 @@ from lowtide.accounting.rates import gaps_of, range_of, rates_of, sum_of
 from lowtide.accounting.shares import part_of, sm_share, total_of, unattributed
 from lowtide.accounting.sources import Sources, choose_sources
 from lowtide.errors import SeriesError
+from lowtide.model.hardware import Channel
 from lowtide.model.ledger import MethodKind
 from lowtide.model.record import Gap, Readings, Record
 from lowtide.series import steps
@@ -315,13 +316,20 @@ def _gpu_share(record: Record, readings: Readings, edges_ns: IntArray) -> tuple[
         return np.asarray(1.0), ""
     n_runs: FloatArray = np.asarray(1.0)
     for name, r in record.readings.items():
-        if r.channel.quantity == "claims" and f".{name.split('.', 1)[-1]}." in f".{channel.name}.":
+        if r.channel.quantity == "claims" and _is_claimed(channel, r.channel.part, name):
             claims = _greatest(r, edges_ns)
             n_runs = np.asarray(np.maximum(n_runs, np.where(np.isnan(claims), 1.0, claims)))
     by_sm = _sm_share(record, channel.part, edges_ns)
     if by_sm is None or not (by_sm < 1.0).any():
         return np.asarray(1.0 / n_runs), ""
     return np.minimum(by_sm, 1.0 / n_runs), "; shared with others by SM utilisation (an allocation rule)"
+
+
+def _is_claimed(channel: Channel, part: str, name: str) -> bool:
+    """Whether claims are of a channel's GPU: by its part, by its UUID in records from before claims had one."""
+    if part:
+        return part == (channel.part or channel.name)
+    return f".{name.split('.', 1)[-1]}." in f".{channel.name}."
 
 
 def _sm_share(record: Record, part: str, edges_ns: IntArray) -> FloatArray | None:

@@ -199,7 +199,7 @@ def duties(
         for sensor in opened:
             if sensor not in sensors:
                 sensor.close()
-        return begin(sensors, f"{writer}-gpus", []) if sensors else None
+        return begin(*_with_claims(sensors, options, f"{writer}-gpus")) if sensors else None
 
     return [
         Duty(NodeLock(os.path.join(folder, "machine.lock")), machine),
@@ -220,7 +220,6 @@ def _is_gpu(sensor: Sensor) -> bool:
 def _machine_sensors(options: Mapping[str, Any]) -> tuple[list[Sensor], list[str]]:
     """Return all that is no GPU of this machine, with the run's announcement on the node."""
     opened, notes = _opened(options)
-    gpus = [gpu for sensor in opened for gpu in getattr(sensor, "uuids", ())]
     sensors: list[Sensor] = [Columns(CpuTimeSensor(Nobody()), lambda channel: channel.consumer == "machine")]
     for sensor in opened:
         if _is_gpu(sensor):
@@ -228,28 +227,61 @@ def _machine_sensors(options: Mapping[str, Any]) -> tuple[list[Sensor], list[str
         else:
             sensors.append(sensor)
     try:
-        sensors.append(presence(options, gpus))
+        sensors.append(presence(options, sensors))
     except LowtideError as error:
         notes.append(str(error))
     return sensors, notes
 
 
-def presence(options: Mapping[str, Any], gpus: Sequence[str]) -> Sensor:
-    """Announce the run on this node.
+def _with_claims(
+    sensors: Sequence[Sensor], options: Mapping[str, Any], writer: str
+) -> tuple[list[Sensor], str, list[str]]:
+    """Return GPU sensors with the announcement of what they read, the name of the writer, and notes.
+
+    Who announces the run may see other GPUs than these, so whoever reads GPUs claims them for the run.
+    """
+    try:
+        announced = _announce(options, sensors, options["run_id"].replace("/", "_"), claims_alone=True)
+    except SensorError as error:
+        return list(sensors), writer, [str(error)]
+    return [*sensors, Columns(announced, lambda channel: channel.quantity == "claims")], writer, []
+
+
+def presence(options: Mapping[str, Any], sensors: Sequence[Sensor]) -> Sensor:
+    """Announce the run on this node, with the GPUs in scope that some sensors read.
 
     Raises
     ------
     SensorError
     """
+    return _announce(options, sensors, options["run_id"].partition("/")[0])
+
+
+def _announce(
+    options: Mapping[str, Any], sensors: Sequence[Sensor], name: str, *, claims_alone: bool = False
+) -> Sensor:
     from lowtide.power.sensors.presence import PresenceSensor
 
     if not options["presence_dir"]:
         raise SensorError("this recording is announced to no other run on the node")
     return PresenceSensor(
         options["presence_dir"],
-        run_id=options["run_id"].partition("/")[0],
+        run_id=name,
         parent_run_id=options["parent_run_id"],
-        cpu_share=options["cpu_share"],
-        memory_share=options["memory_share"],
-        gpus=gpus,
+        cpu_share=0.0 if claims_alone else options["cpu_share"],
+        memory_share=0.0 if claims_alone else options["memory_share"],
+        gpus=_gpu_parts(sensors),
+        claims_for=options["run_id"].partition("/")[0],
+    )
+
+
+def _gpu_parts(sensors: Sequence[Sensor]) -> list[str]:
+    """Return the GPUs in scope that some sensors read, each once."""
+    channels = [channel for sensor in sensors for channel in sensor.channels]
+    return list(
+        dict.fromkeys(
+            channel.part or channel.name
+            for channel in channels
+            if channel.component == "gpu" and channel.quantity in ("energy", "power") and channel.in_scope
+        )
     )

@@ -126,10 +126,9 @@ def _open_sensors(scope: Scope, options: dict[str, Any]) -> tuple[list[Sensor], 
     if options["elect_dir"]:  # one rank of several: the others' sensors come by election
         return [RankSensor(scope)], []
     sensors, notes = open_sensors(options["sensors"], members=getattr(scope, "pids", None))
-    gpus = [gpu for sensor in sensors for gpu in getattr(sensor, "uuids", ())]
     opened: list[Sensor] = [CpuTimeSensor(scope), *sensors]
     try:
-        opened.append(presence(options, gpus))
+        opened.append(presence(options, sensors))
     except SensorError as error:
         notes.append(str(error))
     return opened, notes

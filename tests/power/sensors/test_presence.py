@@ -9,10 +9,11 @@ from lowtide.power.sensors.presence import PresenceSensor
 from lowtide.testing.checks import check_sensor
 
 
-def announce(folder, run_id, *, cpu=1.0, parent=None, gpus=()):
+def announce(folder, run_id, *, cpu=1.0, parent=None, gpus=(), claims_for=None):
     return PresenceSensor(
-        str(folder), run_id=run_id, parent_run_id=parent, cpu_share=cpu, memory_share=cpu, gpus=gpus
-    )
+        str(folder), run_id=run_id, parent_run_id=parent, cpu_share=cpu, memory_share=cpu, gpus=gpus,
+        claims_for=claims_for,
+    )  # fmt: skip
 
 
 def test_shares_of_all_living_runs_are_summed(tmp_path):
@@ -40,6 +41,31 @@ def test_gpu_claims_are_counted(tmp_path):
     assert list(first.read())[2:] == [1.0, 2.0]
     first.close()
     second.close()
+
+
+def test_claims_of_the_ranks_of_a_run_and_of_runs_inside_it_count_once(tmp_path):
+    of_run = {"cpu": 0.0, "claims_for": "run"}
+    sensors = [
+        announce(tmp_path, "run", cpu=0.5),
+        announce(tmp_path, "run_ranks_0", gpus=("GPU-1",), **of_run),
+        announce(tmp_path, "run_ranks_1", gpus=("GPU-1", "GPU-2"), **of_run),
+        announce(tmp_path, "inner", gpus=("GPU-2",), parent="run"),
+    ]
+    other = announce(tmp_path, "other", cpu=0.25, gpus=("GPU-2",))
+    assert list(sensors[1].read()) == [0.75, 0.75, 1.0]
+    assert list(sensors[2].read()) == [0.75, 0.75, 1.0, 2.0]
+    assert list(other.read()) == [0.75, 0.75, 2.0]
+    assert [c.name for c in sensors[2].channels[2:]] == ["claims.GPU-1", "claims.GPU-2"]
+    assert [c.part for c in sensors[2].channels[2:]] == ["GPU-1", "GPU-2"]
+    for sensor in (*sensors, other):
+        sensor.close()
+
+
+def test_announcements_inside_one_another_in_a_circle_end(tmp_path):
+    sensors = [announce(tmp_path, "a", parent="b", gpus=("G",)), announce(tmp_path, "b", parent="a")]
+    assert list(sensors[0].read()) == [0.0, 0.0, 1.0]
+    for sensor in sensors:
+        sensor.close()
 
 
 def test_a_dead_run_is_ignored_and_its_file_removed(tmp_path):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lowtide.doors import Outcome
@@ -26,7 +26,8 @@ class PresenceSensor:
     """Announces a run on this node and reads the sum of all runs' shares.
 
     Channels: ``node.cpu_shares`` and ``node.memory_shares`` (sum over runs, this one included), and
-    ``claims.GPU`` (number of runs that have the GPU in scope) for each GPU of this run.
+    ``claims.PART`` (number of runs that have the GPU in scope, those inside another as one with it) for each GPU of
+    this run.
 
     Parameters
     ----------
@@ -37,7 +38,9 @@ class PresenceSensor:
     cpu_share, memory_share : float
         Shares of the machine this run may use.
     gpus : sequence of str
-        UUIDs in its scope.
+        GPUs in its scope, by the part that their channels are of.
+    claims_for : str, optional
+        The run that the claims are of, where each of its processes announces its own.
 
     Raises
     ------
@@ -56,6 +59,7 @@ class PresenceSensor:
         cpu_share: float,
         memory_share: float,
         gpus: Sequence[str] = (),
+        claims_for: str | None = None,
     ) -> None:
         self._folder, self._run_id, self._gpus = folder, run_id, tuple(gpus)
         self._own = {
@@ -63,6 +67,7 @@ class PresenceSensor:
             "memory": memory_share,
             "gpus": list(gpus),
             "parent": parent_run_id,
+            "run": claims_for,
         }
         self._fd = self._announce()
         self._folder_fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
@@ -71,7 +76,7 @@ class PresenceSensor:
         self.channels = (
             _channel("node.cpu_shares", "shares", "cpu"),
             _channel("node.memory_shares", "shares", "memory"),
-            *(_channel(f"claims.{gpu}", "claims", "gpu") for gpu in gpus),
+            *(_channel(f"claims.{gpu}", "claims", "gpu", gpu) for gpu in gpus),
         )
 
     def _announce(self) -> int:
@@ -109,7 +114,10 @@ class PresenceSensor:
         roots = [run for run in runs.values() if run.get("parent") not in runs]
         cpu = sum(float(run["cpu"]) for run in roots)
         memory = sum(float(run["memory"]) for run in roots)
-        claims = [float(sum(gpu in run["gpus"] for run in roots)) for gpu in self._gpus]
+        claims = [
+            float(len({_root(name, runs) for name, run in runs.items() if gpu in run["gpus"]}))
+            for gpu in self._gpus
+        ]
         return cpu, memory, *claims
 
     def _living(self) -> dict[str, dict[str, Any]]:
@@ -133,6 +141,15 @@ class PresenceSensor:
             pass  # removed by somebody tidying up: withdrawn all the same
         os.close(self._folder_fd)
         os.close(self._fd)
+
+
+def _root(name: str, runs: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the outermost living run that an announcement is of."""
+    seen: set[str] = set()  # what others write may be a circle
+    while name not in seen and (parent := runs[name].get("parent")) in runs:
+        seen.add(name)
+        name = str(parent)
+    return str(runs[name].get("run") or name)
 
 
 def _read_living(path: str) -> dict[str, Any] | None:
@@ -167,12 +184,13 @@ def _decode(data: bytes) -> dict[str, Any] | None:
     try:
         run = json.loads(data)
         shares_ok = all(0.0 <= float(run[key]) <= 1.0 for key in ("cpu", "memory"))
-        return run if shares_ok and isinstance(run["gpus"], list) else None
+        names_ok = all(isinstance(run.get(key), str | None) for key in ("parent", "run"))
+        return run if shares_ok and names_ok and isinstance(run["gpus"], list) else None
     except (ValueError, KeyError, TypeError):
         return None
 
 
-def _channel(name: str, quantity: str, component: Component) -> Channel:
+def _channel(name: str, quantity: str, component: Component, part: str = "") -> Channel:
     return Channel(
         name=name,
         sensor=PresenceSensor.name,
@@ -181,4 +199,5 @@ def _channel(name: str, quantity: str, component: Component) -> Channel:
         kind="gauge",
         device="node",
         method="runs announced on this node",
+        part=part,
     )
