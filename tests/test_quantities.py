@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from lowtide.errors import QuantityError
 from lowtide.quantities import (
+    check_end_ns,
     format_duration,
     format_instant,
+    parse_asked_ns,
     parse_duration_s,
     parse_energy_kwh,
     parse_fraction,
@@ -143,3 +145,33 @@ def test_instant_written_is_read_back_to_the_microsecond(t_us):
 )
 def test_duration_as_a_person_would_say_it(seconds, text):
     assert format_duration(seconds) == text
+
+
+def test_duration_of_200_years_can_be_asked_for_and_no_longer_one():
+    assert parse_duration_s("73050d") == 6_311_520_000.0  # 200 x 365.25 d
+    with pytest.raises(
+        QuantityError, match=r"'73051d' is longer than 200 years; durations are elapsed time, not GPU time"
+    ):
+        parse_duration_s("73051d")
+    with pytest.raises(QuantityError, match="longer than 200 years"):
+        parse_duration_s("1e9", bare_unit_s=3600.0)
+
+
+@pytest.mark.parametrize("text", ["1850-01-01T00:00Z", "1970-01-01T00:00Z", "2100-12-31T23:59:59.999999Z"])
+def test_instant_of_the_years_1850_to_2100_can_be_asked_for(text):
+    assert parse_asked_ns(text) == parse_instant_ns(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["0001-01-02T00:00Z", "1849-12-31T23:59:59.999999Z", "2101-01-01T00:00Z", "9999-12-31T00:00Z"]
+)
+def test_instant_too_far_away_is_refused(text):
+    with pytest.raises(QuantityError, match="is too far away; instants between 1850 and 2100 can be asked"):
+        parse_asked_ns(text)
+
+
+def test_end_after_2250_is_refused():
+    last_ns = parse_instant_ns("2250-01-01T00:00Z")
+    assert check_end_ns(last_ns) == last_ns
+    with pytest.raises(QuantityError, match="would end after the year 2250; give an earlier start"):
+        check_end_ns(last_ns + 1)

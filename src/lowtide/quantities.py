@@ -13,8 +13,10 @@ from lowtide.errors import QuantityError
 from lowtide.units import NS_PER_S
 
 __all__ = [
+    "check_end_ns",
     "format_duration",
     "format_instant",
+    "parse_asked_ns",
     "parse_duration_s",
     "parse_energy_kwh",
     "parse_fraction",
@@ -35,6 +37,12 @@ _DURATION_S: Final = {
     "d": 86400.0,
     "w": 604800.0,
 }
+_LONGEST_S: Final = 200 * 8766 * 3600.0
+_FIRST_NS: Final = -3_786_825_600 * NS_PER_S
+_AFTER_NS: Final = 4_133_980_800 * NS_PER_S
+"""From 1850 to 2100: the instants that anything is asked for."""
+_LAST_END_NS: Final = 8_835_955_200 * NS_PER_S
+"""2250: what is asked for may end later than it may begin, but int64 nanoseconds end in 2262."""
 _POWER_W: Final = {"mW": 0.001, "W": 1.0, "kW": 1e3, "MW": 1e6}
 _ENERGY_KWH: Final = {
     "J": 1 / 3.6e6,
@@ -60,7 +68,7 @@ def parse_duration_s(text: str, *, bare_unit_s: float | None = None) -> float:
     Raises
     ------
     QuantityError
-        If the text is not a non-negative duration.
+        If the text is not a non-negative duration, or longer than 200 years.
 
     Examples
     --------
@@ -69,14 +77,20 @@ def parse_duration_s(text: str, *, bare_unit_s: float | None = None) -> float:
     """
     stripped = text.strip()
     if bare_unit_s is not None and re.fullmatch(_NUMBER, stripped):
-        return _finite(float(stripped) * bare_unit_s, text)
+        return _elapsed(float(stripped) * bare_unit_s, text)
     units = "|".join(sorted(_DURATION_S, key=len, reverse=True))
     if not re.fullmatch(rf"(?:{_NUMBER}\s*(?:{units})\s*)+", stripped):
         raise QuantityError(
             f"cannot read {text!r} as a duration; write it like 90s, 15m, 36h, 14.8d or 1h30m"
         )
     parts = re.findall(rf"({_NUMBER})\s*({units})", stripped)
-    return _finite(sum(float(number) * _DURATION_S[unit] for number, unit in parts), text)
+    return _elapsed(sum(float(number) * _DURATION_S[unit] for number, unit in parts), text)
+
+
+def _elapsed(duration_s: float, text: str) -> float:
+    if not duration_s <= _LONGEST_S:
+        raise QuantityError(f"{text!r} is longer than 200 years; durations are elapsed time, not GPU time")
+    return duration_s
 
 
 def said_of(flag: str, text: str, parse: Callable[[str], _T]) -> _T:
@@ -167,6 +181,42 @@ def parse_instant_ns(text: str) -> int:
         )
     delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return (delta // timedelta(microseconds=1)) * 1000
+
+
+def parse_asked_ns(text: str) -> int:
+    """Return nanoseconds since 1970 UTC as :func:`parse_instant_ns` does, of an instant in the years 1850 to 2100.
+
+    Raises
+    ------
+    QuantityError
+        If it is another one, or the text is no instant.
+
+    Examples
+    --------
+    >>> parse_asked_ns("1970-01-01T00:00Z")
+    0
+    """
+    t_ns = parse_instant_ns(text)
+    if not _FIRST_NS <= t_ns < _AFTER_NS:
+        raise QuantityError(f"{text} is too far away; instants between 1850 and 2100 can be asked for")
+    return t_ns
+
+
+def check_end_ns(end_ns: int) -> int:
+    """Return the end of what is asked for [ns], refusing one after 2250.
+
+    Raises
+    ------
+    QuantityError
+
+    Examples
+    --------
+    >>> check_end_ns(3600 * 10**9)
+    3600000000000
+    """
+    if end_ns > _LAST_END_NS:
+        raise QuantityError("this would end after the year 2250; give an earlier start or a shorter time")
+    return end_ns
 
 
 def format_instant(t_ns: int) -> str:

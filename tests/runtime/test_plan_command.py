@@ -194,3 +194,21 @@ def test_without_zone_or_file_it_asks_where():
 def test_mistake_in_a_quantity_names_its_flag(day, words, message):
     with pytest.raises(LowtideError, match=message):
         CliRunner().invoke(cli, ["plan", "--intensity", day, "--zone", "DE", *words], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--duration", "2h", "--deadline", "9999-12-31T00:00Z"), "--deadline 9999-12-31T00:00Z: "),
+        (("--duration", "2h", "--start", "0026-01-05T00:00Z", "--within", "1d"), "--start 0026-01-05T00:00Z: "),
+        (("--duration", "2h", "--within", "1000000d"), "--within 1000000d: '1000000d' is longer than 200 years"),
+        (("--duration", "1e30h", "--within", "1d"), "--duration 1e30h: '1e30h' is longer than 200 years"),
+        (("--duration", "1h", "--slack", "1e30%"), "this would end after the year 2250"),
+        (("--duration", "1h", "--start", "2100-01-01T00:00Z", "--within", "60000d"), "this would end after the year"),
+        (("--duration", "60000d", "--start", "2100-01-01T00:00Z", "--within", "1h"), "this would end after the year"),
+    ],
+)  # fmt: skip
+def test_window_that_no_clock_holds_is_refused(words, message):
+    done = CliRunner().invoke(cli, ["plan", "--zone", "DE", "--power", "1kW", *words])
+    assert isinstance(done.exception, LowtideError)
+    assert message in str(done.exception)

@@ -20,7 +20,7 @@ from lowtide.model.grid_choice import GridChoice
 from lowtide.model.ledger import EmissionsBill, EmissionsSet, EnergyBill
 from lowtide.model.pue import PueSteps
 from lowtide.model.record import Gap
-from lowtide.quantities import format_instant, parse_instant_ns
+from lowtide.quantities import format_instant, parse_asked_ns
 from lowtide.runtime.pue import pue_of
 from lowtide.series import steps
 from lowtide.series.types import IntensitySeries, PowerSeries
@@ -215,7 +215,7 @@ def _from_file(
 ) -> tuple[PowerSeries, tuple[Gap, ...], str, float | None]:
     from lowtide.power.logs import read_power_log
 
-    start_ns = parse_instant_ns(start) if isinstance(start, str) else start
+    start_ns = parse_asked_ns(start) if isinstance(start, str) else start
     log = read_power_log(path, start_ns=start_ns, column=column, boundary=boundary, utc_offset=utc_offset)
     devices = f" of {len(log.devices)} devices" if len(log.devices) > 1 else ""
     note = f"{' + '.join(log.columns)}{devices} in {os.path.basename(path)}, {log.n_rows} readings"

@@ -19,7 +19,7 @@ from lowtide.estimation.request import parse_count, parse_gpus, parse_hours, par
 from lowtide.estimation.serving import Serving
 from lowtide.estimation.training import TrainingEstimate, TrainingInputs, estimate_training
 from lowtide.model.ledger import EmissionsSet, SciScore
-from lowtide.quantities import parse_energy_kwh, parse_instant_ns
+from lowtide.quantities import parse_asked_ns, parse_energy_kwh
 from lowtide.runtime.estimating_extras import billed_energy, embodied_of, sci_of, serving_of
 from lowtide.runtime.estimating_inputs import CONFIG_KEYS, EstimateRequest, merged
 from lowtide.runtime.pue import pue_number
@@ -135,7 +135,7 @@ def estimate_request(request: EstimateRequest, config: Config) -> EstimateResult
         raise InputError(f"--bits {request.bits} is no precision of the catalogue; use 32, 16 or 8")
     inputs = _inputs(request, config)
     training = estimate_training(inputs)
-    start_ns = time.time_ns() if request.start is None else parse_instant_ns(request.start)
+    start_ns = time.time_ns() if request.start is None else parse_asked_ns(request.start)
     hours = _YEAR_H if training.hours is None else training.hours
     power = _power(training, hours, start_ns)
     found = intensities_for(grid_choice(config), start_ns=power.start_ns, end_ns=power.end_ns)

@@ -16,7 +16,7 @@ from lowtide.model.planning import Plan
 from lowtide.planning.plan import plan
 from lowtide.planning.policies import flexible_start, pause_resume, run_now
 from lowtide.planning.sites import SiteOption
-from lowtide.quantities import format_duration, parse_duration_s, parse_instant_ns
+from lowtide.quantities import check_end_ns, format_duration, parse_asked_ns, parse_duration_s
 from lowtide.units import ns_from_s
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ def map_lever(
     from lowtide.runtime.prepare import grid_choice
 
     duration_s, slack_s = parse_duration_s(duration), parse_duration_s(slack)
-    start_ns = time.time_ns() if start is None else parse_instant_ns(start)
-    window = Window(start_ns=start_ns, deadline_ns=start_ns + ns_from_s(duration_s + slack_s))
+    start_ns = time.time_ns() if start is None else parse_asked_ns(start)
+    window = Window(start_ns=start_ns, deadline_ns=check_end_ns(start_ns + ns_from_s(duration_s + slack_s)))
     sites = []
     for zone in zones:
         choice = grid_choice(config.with_flags({"zone": zone}))

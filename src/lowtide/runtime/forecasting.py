@@ -11,7 +11,7 @@ from lowtide.forecasting.choose import METHODS, Chosen, best_method, method_call
 from lowtide.forecasting.extend import extended
 from lowtide.forecasting.forecast import Forecast
 from lowtide.forecasting.issue import Method, issue
-from lowtide.quantities import parse_duration_s, parse_instant_ns
+from lowtide.quantities import parse_asked_ns, parse_duration_s
 from lowtide.series.types import IntensitySeries
 from lowtide.units import NS_PER_S
 
@@ -203,4 +203,4 @@ def _known_end(series: IntensitySeries) -> int:
 def _now(history: IntensitySeries, now: str | int | None) -> int:
     if now is None:
         return _known_end(history)
-    return parse_instant_ns(now) if isinstance(now, str) else int(now)
+    return parse_asked_ns(now) if isinstance(now, str) else int(now)

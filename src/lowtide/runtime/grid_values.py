@@ -12,7 +12,7 @@ import numpy as np
 
 from lowtide.errors import DataFileError, InputError, MissingExtraError, ProviderError, ZoneError
 from lowtide.model.signal import STATUSES, Basis, Signal, Status
-from lowtide.quantities import parse_duration_s, parse_instant_ns
+from lowtide.quantities import parse_asked_ns, parse_duration_s
 from lowtide.runtime.config import Config
 from lowtide.runtime.grid_choices import grid_choice
 from lowtide.series.types import IntensitySeries
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["NowValue", "history", "value_now", "window_of", "write_export", "zone_asked"]
 
 _FRESH_NS: Final = 5 * 60 * NS_PER_S
-_FAR_NS: Final = 130 * 8766 * NS_PER_H
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,19 +80,12 @@ def window_of(start: str | None, end: str | None, last: str | None, *, now_ns: i
     """
     if last is not None and (start is not None or end is not None):
         raise InputError("give either --last D, or --start T with --end T")
-    end_ns = now_ns if end is None else _instant_ns(end)
+    end_ns = now_ns if end is None else parse_asked_ns(end)
     before_ns = round(parse_duration_s(last or "24h") * NS_PER_S)
-    start_ns = end_ns - before_ns if start is None else _instant_ns(start)
+    start_ns = end_ns - before_ns if start is None else parse_asked_ns(start)
     if end_ns <= start_ns:
         raise InputError("the end must come after the start; exchange --start and --end")
     return start_ns, end_ns
-
-
-def _instant_ns(text: str) -> int:
-    t_ns = parse_instant_ns(text)
-    if not abs(t_ns) < _FAR_NS:
-        raise InputError(f"{text} is too far away; instants between 1850 and 2100 can be asked for")
-    return t_ns
 
 
 def value_now(access: GridAccess, zone: str, *, basis: Basis, factors: KnownFactors) -> NowValue:
@@ -188,7 +180,7 @@ def history(
     from lowtide.grid.fallback import Found
     from lowtide.grid.fetching import kept_values
 
-    then_ns = _instant_ns(as_of)
+    then_ns = parse_asked_ns(as_of)
     names: list[str | None] = [provider.name for provider in access.providers(zone, basis)]
     for name in names or [None]:
         kept = kept_values(

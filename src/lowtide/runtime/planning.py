@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 from lowtide.errors import InputError, QuantityError, near_matches
 from lowtide.model.energy import Boundary
 from lowtide.model.planning import Job, PlanSet, Window
-from lowtide.quantities import format_instant, parse_duration_s, parse_fraction, parse_instant_ns, said_of
+from lowtide.quantities import (
+    check_end_ns,
+    format_instant,
+    parse_asked_ns,
+    parse_duration_s,
+    parse_fraction,
+    said_of,
+)
 from lowtide.runtime.config import Config
 from lowtide.runtime.planning_job import job_of, read_points
 from lowtide.units import ns_from_s
@@ -242,23 +249,25 @@ def _window(request: PlanRequest, job: Job) -> Window:
     if len(given) != 1:
         got = f"; got {' and '.join('--' + name for name in given)}" if given else ""
         raise InputError(f"say until when with one of --slack 12h, --within 24h or --deadline T{got}")
-    start_ns = (
-        time.time_ns() if request.start is None else said_of("--start", request.start, parse_instant_ns)
-    )
+    start_ns = time.time_ns() if request.start is None else said_of("--start", request.start, parse_asked_ns)
+    done_ns = check_end_ns(start_ns + job.work_ns)
+    return Window(start_ns=start_ns, deadline_ns=check_end_ns(_bound_ns(request, job, start_ns, done_ns)))
+
+
+def _bound_ns(request: PlanRequest, job: Job, start_ns: int, done_ns: int) -> int:
+    """Return the end of the window; `done_ns` is when the job is done that starts at once."""
     if request.deadline is not None:
-        return Window(start_ns=start_ns, deadline_ns=_deadline_ns(request, start_ns))
+        return _deadline_ns(request, start_ns)
     if request.within is not None:
-        within_s = said_of("--within", request.within, parse_duration_s)
-        return Window(start_ns=start_ns, deadline_ns=start_ns + ns_from_s(within_s))
+        return start_ns + ns_from_s(said_of("--within", request.within, parse_duration_s))
     slack = str(request.slack).strip()
-    slack_s = said_of("--slack", slack, lambda text: _slack_s(text, job.work_s))
-    return Window(start_ns=start_ns, deadline_ns=start_ns + job.work_ns + ns_from_s(slack_s))
+    return done_ns + ns_from_s(said_of("--slack", slack, lambda text: _slack_s(text, job.work_s)))
 
 
 def _deadline_ns(request: PlanRequest, start_ns: int) -> int:
     """Return the instant of ``--deadline``, refusing one that is over at the start."""
     text = str(request.deadline)
-    deadline_ns = parse_instant_ns(text)
+    deadline_ns = said_of("--deadline", text, parse_asked_ns)
     if deadline_ns > start_ns:
         return deadline_ns
     ahead = "give one that is still to come, or say how long from now: --within 24h"

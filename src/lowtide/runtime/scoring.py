@@ -18,7 +18,7 @@ from lowtide.planning.regret import Regret, regret
 from lowtide.planning.robust import Gate, GateRecord, gate_from, tried_gate
 from lowtide.planning.shifting import Asked
 from lowtide.planning.swept import Slack, SweepPolicy
-from lowtide.quantities import parse_duration_s, parse_instant_ns
+from lowtide.quantities import parse_asked_ns, parse_duration_s
 from lowtide.series.types import IntensitySeries
 from lowtide.units import NS_PER_S
 
@@ -164,4 +164,4 @@ def score_history(
 
 
 def _instant(given: str | int) -> int:
-    return parse_instant_ns(given) if isinstance(given, str) else int(given)
+    return parse_asked_ns(given) if isinstance(given, str) else int(given)
