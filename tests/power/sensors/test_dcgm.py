@@ -57,6 +57,30 @@ def test_only_gpus_in_scope_are_billed(exporter):
     sensor.close()
 
 
+def test_numbers_of_cuda_are_within_what_the_batch_system_left(exporter):
+    sensor = DcgmSensor(exporter.url, environ={"CUDA_VISIBLE_DEVICES": "0", "SLURM_STEP_GPUS": "1"})
+    assert [c.in_scope for c in sensor.channels] == [False, True]
+    sensor.close()
+
+
+def test_mig_device_is_on_the_only_board_that_has_some(exporter):
+    exporter.text = (
+        'DCGM_FI_DEV_POWER_USAGE{gpu="0",UUID="GPU-a"} 100\n'
+        'DCGM_FI_DEV_POWER_USAGE{gpu="1",UUID="GPU-b",GPU_I_ID="1"} 300\n'
+    )
+    sensor = DcgmSensor(exporter.url, environ={"CUDA_VISIBLE_DEVICES": "MIG-x"})
+    in_scope = [c.in_scope for c in sensor.channels]
+    sensor.close()
+    assert in_scope == [False, True]
+
+
+def test_mig_device_that_may_be_on_any_board_is_said(exporter):
+    sensor = DcgmSensor(exporter.url, environ={"CUDA_VISIBLE_DEVICES": "MIG-x"})
+    assert [c.in_scope for c in sensor.channels] == [False, False]
+    assert "none is known to be the run's (CUDA_VISIBLE_DEVICES=MIG-x)" in sensor.channels[0].method
+    sensor.close()
+
+
 def test_mig_devices_count_their_board_once():
     server = FakeExporter(
         'DCGM_FI_DEV_POWER_USAGE{gpu="0",UUID="GPU-a",GPU_I_ID="1"} 300\n'

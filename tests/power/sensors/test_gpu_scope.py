@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from lowtide.power.sensors.gpu_scope import gpus_in_scope, may_open_gpu
+from lowtide.power.sensors.gpu_scope import gpus_in_scope, gpus_of_host, may_open_gpu
 
 UUIDS = [f"GPU-{i}{i}{i}{i}" for i in range(8)]
 ALL = tuple(range(8))
@@ -74,3 +74,35 @@ def test_device_file_that_may_not_be_opened_does(tmp_path):
     (tmp_path / "nvidia0").write_text("")
     os.chmod(tmp_path / "nvidia0", 0)
     assert not may_open_gpu(0, dev=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("environ", "indices"),
+    [
+        ({}, ALL),
+        ({"CUDA_VISIBLE_DEVICES": "1,0"}, (1, 0)),
+        ({"CUDA_VISIBLE_DEVICES": ""}, ()),
+        # the container or the batch system left one GPU, which CUDA calls 0
+        ({"CUDA_VISIBLE_DEVICES": "0", "SLURM_STEP_GPUS": "3", "NVIDIA_VISIBLE_DEVICES": "GPU-3"}, (3,)),
+        ({"CUDA_VISIBLE_DEVICES": "0", "SLURM_STEP_GPUS": "3"}, (3,)),
+        ({"CUDA_VISIBLE_DEVICES": "1", "SLURM_JOB_GPUS": "2,5"}, (5,)),
+        ({"NVIDIA_VISIBLE_DEVICES": "nvidia.com/gpu=4"}, (4,)),
+        ({"NVIDIA_VISIBLE_DEVICES": "nvidia.com/gpu=all", "CUDA_VISIBLE_DEVICES": "2"}, (2,)),
+        # the batch system does not constrain devices, so CUDA is told the host's numbers
+        ({"CUDA_VISIBLE_DEVICES": "1,3", "SLURM_STEP_GPUS": "1,3"}, (1, 3)),
+        ({"CUDA_VISIBLE_DEVICES": "GPU-5", "SLURM_STEP_GPUS": "3,5"}, (5,)),
+        # nothing tells which of the host's they are
+        ({"NVIDIA_VISIBLE_DEVICES": "/var/run/nvidia-container-devices"}, ()),
+        ({"NVIDIA_VISIBLE_DEVICES": "/var/run/nvidia-container-devices", "CUDA_VISIBLE_DEVICES": "0"}, ()),
+        (
+            {"NVIDIA_VISIBLE_DEVICES": "/var/run/nvidia-container-devices", "CUDA_VISIBLE_DEVICES": "GPU-5"},
+            (5,),
+        ),
+        ({"CUDA_VISIBLE_DEVICES": "MIG-a"}, ()),
+        # the only board it can be on
+        ({"CUDA_VISIBLE_DEVICES": "MIG-a,MIG-b", "SLURM_STEP_GPUS": "6,2"}, (6,)),
+        ({"CUDA_VISIBLE_DEVICES": "MIG-a", "NVIDIA_VISIBLE_DEVICES": "7:1"}, (7,)),
+    ],
+)
+def test_gpus_among_all_of_the_host(environ, indices):
+    assert gpus_of_host(environ, UUIDS, with_mig={6, 7}).indices == indices

@@ -18,7 +18,7 @@ from lowtide.model.hardware import Channel
 from lowtide.power.sensors.background import Background
 from lowtide.power.sensors.facts import method
 from lowtide.power.sensors.gpu_boards import GAIN_ERROR
-from lowtide.power.sensors.gpu_scope import gpus_in_scope
+from lowtide.power.sensors.gpu_scope import gpus_of_host
 
 __all__ = ["DcgmSensor", "Sample", "parse_metrics"]
 
@@ -73,9 +73,12 @@ class DcgmSensor:
             self._background.close()
             raise SensorError(f"{url} shows no GPU's energy or power ({_ENERGY_MJ}, {_POWER_W})")
         self._keys = tuple(found)
-        scope = gpus_in_scope(environ or {}, self._keys).indices
+        with_mig = {i for i, key in enumerate(self._keys) if "GPU_I_ID" in found[key].labels}
+        scope = gpus_of_host(environ or {}, self._keys, with_mig=with_mig)
+        why = "" if scope.indices else f"; none is known to be the run's ({scope.reason})"
         self.channels: Sequence[Channel] = tuple(
-            _channel(key, found[key], period_s, in_scope=i in scope) for i, key in enumerate(self._keys)
+            _channel(key, found[key], period_s, in_scope=i in scope.indices, why=why)
+            for i, key in enumerate(self._keys)
         )
 
     def _scrape(self) -> dict[str, Sample]:
@@ -159,7 +162,8 @@ def _unit(name: str) -> float:
     return 1.0 if name == _ENERGY_MJ else 1e-3
 
 
-def _channel(uuid: str, sample: Sample, period_s: float, *, in_scope: bool) -> Channel:
+def _channel(uuid: str, sample: Sample, period_s: float, *, in_scope: bool, why: str) -> Channel:
+    host = sample.labels.get("Hostname", "a host")
     is_counter = sample.name != _POWER_W
     return Channel(
         name=f"dcgm.{uuid}.{'energy' if is_counter else 'power'}",
@@ -173,7 +177,7 @@ def _channel(uuid: str, sample: Sample, period_s: float, *, in_scope: bool) -> C
         max_power_w=_MAX_BOARD_W,
         low_fraction=1 / (1 + GAIN_ERROR),
         high_fraction=1 / (1 - GAIN_ERROR),
-        method=method("dcgm", f"{sample.name} of an exporter on {sample.labels.get('Hostname', 'a host')}"),
+        method=method("dcgm", f"{sample.name} of an exporter on {host}{why}"),
         part=f"gpu/nvidia/{uuid}",
         in_scope=in_scope,
         update_s=period_s + 1.0,  # the exporter itself collects only now and then

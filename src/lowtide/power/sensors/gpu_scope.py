@@ -7,10 +7,10 @@ The first that says anything decides: ``CUDA_VISIBLE_DEVICES``, ``NVIDIA_VISIBLE
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Final, NamedTuple
 
-__all__ = ["GpuScope", "gpus_in_scope", "may_open_gpu", "visible_gpus"]
+__all__ = ["GpuScope", "gpus_in_scope", "gpus_of_host", "may_open_gpu", "visible_gpus"]
 
 _CONTAINER: Final = "NVIDIA_VISIBLE_DEVICES"
 
@@ -62,6 +62,52 @@ def gpus_in_scope(
     if len(allowed) < len(chosen):
         reason = f"{reason}; the control group" if reason else "the control group"
     return GpuScope(allowed, reason)
+
+
+def gpus_of_host(environ: Mapping[str, str], uuids: Sequence[str], *, with_mig: Container[int]) -> GpuScope:
+    """Return the GPUs a process with this environment may use, among all of its host, as an exporter lists them.
+
+    What ``CUDA_VISIBLE_DEVICES`` numbers is what the container or the batch system left; only where one of its numbers
+    is beyond these are they the host's, as in a batch system that does not constrain devices. Where nothing tells
+    which GPUs of the host those are, there are none, and the reason says so.
+
+    Parameters
+    ----------
+    environ : mapping of str to str
+    uuids : sequence of str
+        Of every GPU of the host, in its order.
+    with_mig : container of int
+        Indices of the GPUs that are cut into MIG devices.
+
+    Examples
+    --------
+    >>> gpus_of_host({"CUDA_VISIBLE_DEVICES": "0", "SLURM_STEP_GPUS": "1"}, ["GPU-a", "GPU-b"], with_mig=())
+    GpuScope(indices=(1,), reason='SLURM_STEP_GPUS=1; CUDA_VISIBLE_DEVICES=0')
+    """
+    everything = range(len(uuids))
+    own, said = _by_others(environ, uuids, lambda _: _only_mig(everything, with_mig))
+    cuda = environ.get("CUDA_VISIBLE_DEVICES")
+    numbers = [entry.strip() for entry in (cuda or "").split(",")]
+    are_numbers = all(entry.isascii() and entry.isdigit() for entry in numbers)
+    container = environ.get(_CONTAINER, "").strip()
+    if not said and _entries(container) not in ([], ["void"], ["all"]) and (cuda is None or are_numbers):
+        return GpuScope((), f"{_CONTAINER}={container} does not say which of the host's they are")
+    if cuda is None:
+        return GpuScope(tuple(own), said)
+    if are_numbers and all(int(entry) < len(own) for entry in numbers):
+        chosen = [own[int(entry)] for entry in numbers]
+    else:
+        named = visible_gpus(cuda, uuids, mig_parent=lambda _: _only_mig(own, with_mig))
+        chosen = [i for i in named if i in own]
+    return GpuScope(
+        tuple(dict.fromkeys(chosen)), "; ".join(filter(None, (said, f"CUDA_VISIBLE_DEVICES={cuda}")))
+    )
+
+
+def _only_mig(candidates: Sequence[int], with_mig: Container[int]) -> int | None:
+    """Return the board of a MIG device whose UUID nobody knows: where it can be one only."""
+    boards = [i for i in candidates if i in with_mig] or candidates
+    return boards[0] if len(boards) == 1 else None
 
 
 def _by_others(
