@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from lowtide.doors import Outcome
 from lowtide.errors import SensorError
 from lowtide.model.hardware import Channel, Component
 from lowtide.power.sensors.facts import method
-from lowtide.power.sensors.files import NumberFiles
+from lowtide.power.sensors.files import NumberFiles, folders, text_of
+from lowtide.power.sensors.gpu_scope import gpus_of_host, visible_gpus
 
 __all__ = ["DEFAULT_ROOT", "CraySensor"]
 
 DEFAULT_ROOT: Final = "/sys/cray/pm_counters"
+_KFD_ROOT: Final = "/sys/class/kfd/kfd/topology/nodes"
 _MAX_NODE_W: Final = 20_000.0
 
 
@@ -30,6 +32,10 @@ class CraySensor:
     ----------
     root : str
         The folder of the counters.
+    environ : mapping of str to str, optional
+        The run's environment; this process's by default.
+    kfd_root : str
+        Where the AMD driver shows its devices, of which an accelerator may have several.
 
     Raises
     ------
@@ -39,10 +45,19 @@ class CraySensor:
 
     name = "cray"
 
-    def __init__(self, root: str = DEFAULT_ROOT) -> None:
+    def __init__(
+        self,
+        root: str = DEFAULT_ROOT,
+        *,
+        environ: Mapping[str, str] | None = None,
+        kfd_root: str = _KFD_ROOT,
+    ) -> None:
         self._files = NumberFiles()
         channels = []
-        for name, component, part in _counters(root):
+        counters = list(_counters(root))
+        accelerators = [part for _, component, part in counters if component == "gpu"]
+        outside = _outside(os.environ if environ is None else environ, accelerators, kfd_root)
+        for name, component, part in counters:
             path = os.path.join(root, name)
             try:
                 self._files.add(path, _joules)
@@ -51,7 +66,7 @@ class CraySensor:
                 raise SensorError(
                     f"{path} cannot be read ({error.strerror}); ask the site to allow it"
                 ) from error
-            channels.append(_channel(name, component, part))
+            channels.append(_channel(name, component, part, in_scope=part not in outside))
         if not channels:
             raise SensorError(f"no energy counter under {root}: not an HPE Cray node")
         self.channels: Sequence[Channel] = tuple(channels)
@@ -63,6 +78,33 @@ class CraySensor:
     def close(self) -> None:
         """Close all counters."""
         self._files.close()
+
+
+def _outside(environ: Mapping[str, str], accelerators: Sequence[str], kfd_root: str) -> set[str]:
+    """Return the accelerators that the run may not use, by the numbers of its devices; none where nothing tells.
+
+    An MI250X is one accelerator of two devices.
+    """
+    order = sorted(accelerators, key=lambda part: int(part.rpartition("/")[2]))
+    n_each, rest = divmod(_n_amd_devices(kfd_root) or len(order), max(1, len(order)))
+    first = environ.get("ROCR_VISIBLE_DEVICES")
+    second = environ.get("HIP_VISIBLE_DEVICES") or environ.get("CUDA_VISIBLE_DEVICES") or None
+    if first is None:
+        first, second = second, None
+    told = {name: text for name, text in environ.items() if name.startswith("SLURM_")}
+    told |= {} if first is None else {"CUDA_VISIBLE_DEVICES": first}
+    ids = [str(i) for i in range(n_each * len(order))]
+    left = gpus_of_host(told, ids, with_mig=()).indices
+    chosen = [left[i] for i in visible_gpus(second, [ids[i] for i in left])]
+    if rest or not chosen:
+        return set()
+    return set(order) - {order[i // n_each] for i in chosen}
+
+
+def _n_amd_devices(kfd_root: str) -> int:
+    """Return how many of the driver's nodes are GPUs: those with SIMD units."""
+    texts = [text_of(f"{node}/properties") for node in folders(kfd_root)]
+    return sum(re.search(r"^simd_count [1-9]", text, re.MULTILINE) is not None for text in texts)
 
 
 def _joules(data: bytes) -> int:
@@ -91,7 +133,7 @@ def _counters(root: str) -> Iterator[tuple[str, Component, str]]:
             yield name, "gpu", f"gpu/{accelerator[1] or 0}"
 
 
-def _channel(name: str, component: Component, part: str) -> Channel:
+def _channel(name: str, component: Component, part: str, *, in_scope: bool) -> Channel:
     return Channel(
         name=f"cray.{name}",
         sensor=CraySensor.name,
@@ -105,5 +147,6 @@ def _channel(name: str, component: Component, part: str) -> Channel:
         high_fraction=1.05,
         method=method("cray", f"pm_counters {name}"),
         part=part,
+        in_scope=in_scope,
         update_s=0.1,
     )
