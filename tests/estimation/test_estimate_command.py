@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lowtide.cli.main import main
-from lowtide.errors import MissingExtraError
+from lowtide.errors import InputError, MissingExtraError
 from lowtide.runtime.estimating_inputs import read_request
 
 GPT3 = (
@@ -244,3 +244,10 @@ def test_estimate_of_a_yaml_file_in_norway(lowtide, tmp_path):
     status, out, err = lowtide("estimate", "run.yaml", "--json")
     assert (status, err) == (0, "")
     assert json.loads(out)["emissions"]["location"]["intensity"]["zone"] == "NO"
+
+
+def test_seed_below_zero_is_refused_where_it_is_used() -> None:
+    from lowtide.runtime.estimating import estimate
+
+    with pytest.raises(InputError, match="--seed -1 is no seed"):
+        estimate(gpus="8xV100", duration="1h", zone="DE", draws=10, seed=-1)

@@ -25,6 +25,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "account p.csv --zone DE --start 0001-01-02T00:00Z",
         "estimate --gpus 8xV100 --duration 1h --zone DE --start 0001-01-02T00:00Z",
         "levers --zone DE --zone FR --duration 1h --start 0001-01-02T00:00Z",
+        "sweep --duration 24h --zone DE --start 2300-01-01T00:00Z",
         "lifecycle --training-energy 1kWh --zone DE --start 9999-01-01T00:00Z",
         "grid forecast --history h.csv --now 2300-01-01T00:00Z",
         "grid history --zone DE --start 2300-01-01T00:00Z --end 2300-01-02T00:00Z",

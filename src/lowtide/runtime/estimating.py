@@ -257,6 +257,8 @@ def _drawn(request: EstimateRequest, training: TrainingEstimate) -> Ranged | Non
         return None
     if not 0 < request.draws <= _MOST_DRAWS:
         raise InputError(f"--draws {request.draws} must lie between 1 and {_MOST_DRAWS}; 100000 are plenty")
+    if request.seed < 0:
+        raise InputError(f"--seed {request.seed} is no seed; give a whole number from 0 on")
     from lowtide.estimation.draws import drawn_range
 
     factors: tuple[Factor, ...] = training.all_factors

@@ -14,7 +14,7 @@ from lowtide.model.grid_choice import GridChoice
 from lowtide.planning import sweep as planned
 from lowtide.planning.starts import Edge
 from lowtide.planning.swept import Slack, SweepJob, SweepPolicy, SweepResult
-from lowtide.quantities import format_instant, parse_duration_s, parse_instant_ns
+from lowtide.quantities import format_instant, parse_asked_ns, parse_duration_s, parse_instant_ns
 from lowtide.runtime.config import Config
 from lowtide.runtime.user_table import read_user_table
 from lowtide.series.types import IntensitySeries
@@ -255,7 +255,7 @@ def _within(series: IntensitySeries, window: _Window) -> IntensitySeries:
 
 
 def _instant_ns(given: str | int | None) -> int | None:
-    return parse_instant_ns(given) if isinstance(given, str) else given
+    return parse_asked_ns(given) if isinstance(given, str) else given
 
 
 def _seconds(given: str | float | None) -> float | None:
