@@ -95,7 +95,8 @@ def _site(request: PlanRequest, config: Config, table: SiteTable, window: Window
     from lowtide.runtime.grid_choices import grid_choice
     from lowtide.runtime.grid_signals import intensities_for
 
-    site = table.name if request.sites == "config" else None  # in place of one that a file chose for everything
+    # a configured site stands in place of one that a file chose for everything
+    site = table.name if request.sites == "config" else None
     flags = config.with_flags({"site": site, "zone": table.zone, "intensity": table.intensity})
     choice = grid_choice(flags)
     end_ns = max(window.deadline_ns, window.start_ns + job.work_ns)
