@@ -7,6 +7,7 @@
                        end.json            how it ended
                        entries/0001.json   bills, each made after the one before
                        marks.gz            steps and phases, if the job told of any
+                       damaged/            journals that could not be read
                        ranks/r0003-0/      one process of a launch, with all of these but bills
     LEDGER/launches/*.json                 which run a launch of many processes is
 
